@@ -7,8 +7,6 @@ blue-yellow (b*) sets roofs, roads and bare ground apart from vegetation and cou
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -111,9 +109,3 @@ def _structure(rows: Image, columns: Image) -> tuple[Image, Image, Image]:
     energy = xx + yy + 1
     cosine, sine = (xx - yy) / energy, 2 * xy / energy
     return np.hypot(cosine, sine), cosine, sine
-
-
-def moments(channels: Image, valid: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Sum and sum of squares (float64 [C]) of the channels over the valid cells (bool [h, w])."""
-    inside = channels[:, valid]
-    return inside.sum(1, dtype=np.float64), (inside**2).sum(1, dtype=np.float64)

@@ -23,17 +23,21 @@ from scipy import ndimage
 Labels = NDArray[np.int32]
 Floats = NDArray[Any]
 
+STABILITY_STEP = 2**0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Partition:
     """One level of the hierarchy.
 
-    ``labels`` int32 [H, W], 0 to N - 1, -1 where the image is invalid; ``contrast`` float32 [N] in
-    [0, 1], the share of colour variance between a region and its neighbours rather than inside it.
+    ``labels`` int32 [H, W], 0 to N - 1. Per region, float32 [N] in [0, 1]: ``contrast``, the colour
+    step to its neighbours over that step plus the colour spread inside it; ``stability``, the area of
+    its largest part at a slightly lower lambda over the area of what holds it at a slightly higher.
     """
 
     labels: Labels
     contrast: NDArray[np.float32]
+    stability: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,27 +73,27 @@ class _Graph:
         return np.asarray(a * b / (a + b) * self.distance() / self.length)
 
 
-def region_hierarchy(
-    channels: NDArray[np.float32],
-    scales: Sequence[float],
-    valid: NDArray[np.bool_] | None = None,
-) -> list[Partition]:
+def region_hierarchy(channels: NDArray[np.float32], scales: Sequence[float]) -> list[Partition]:
     """Nested partitions of an image, the finest first.
 
     ``channels`` float32 [C, H, W], colour in units of the image's contrast; ``scales`` rising values
-    of lambda in (channel unit)^2 * px; ``valid`` bool [H, W], pixels that may belong to a region.
+    of lambda in (channel unit)^2 * px, at least a factor of two apart.
     """
     labels, total = _basins(_gradient(channels))
-    graph = _adjacency(labels, total, channels, valid)
+    graph = _adjacency(labels, total, channels)
+    size = graph.count
     region = np.arange(total)
     partitions = []
     for scale in scales:
-        graph, merged = _merge_until(graph, scale)
-        region = merged[region]
-        partition = region[labels].astype(np.int32)
-        if valid is not None:
-            partition[~valid] = -1
-        partitions.append(Partition(partition, _contrast(graph)))
+        nested = []
+        for factor in (1 / STABILITY_STEP, 1, STABILITY_STEP):
+            graph, merged = _merge_until(graph, scale * factor)
+            region = merged[region]
+            nested.append(region)
+            if factor == 1:
+                contrast = _contrast(graph)
+        stability = _stability(size, *nested)
+        partitions.append(Partition(nested[1][labels].astype(np.int32), contrast, stability))
     return partitions
 
 
@@ -127,23 +131,15 @@ def _basins(relief: NDArray[np.float32]) -> tuple[Labels, int]:
     return rank[flow].reshape(height, width), int(is_minimum.sum())
 
 
-def _adjacency(
-    labels: Labels,
-    total: int,
-    channels: NDArray[np.float32],
-    valid: NDArray[np.bool_] | None,
-) -> _Graph:
-    """The neighbour graph of the basins; invalid pixels count for nothing and touch nothing."""
-    inside = np.ones(labels.size, bool) if valid is None else valid.ravel()
-    flat = labels.ravel()[inside]
-    pixels = channels.reshape(len(channels), -1)[:, inside]
-    count = np.maximum(np.bincount(flat, minlength=total), 1e-9)
+def _adjacency(labels: Labels, total: int, channels: NDArray[np.float32]) -> _Graph:
+    flat = labels.ravel()
+    pixels = channels.reshape(len(channels), -1)
+    count = np.bincount(flat, minlength=total).astype(float)
     mean = np.stack([np.bincount(flat, p, total) for p in pixels], 1) / count[:, None]
     square = np.bincount(flat, (pixels**2).sum(0), total) / count
-    masked = labels if valid is None else np.where(valid, labels, -1)
-    left = np.concatenate([masked[:, :-1].ravel(), masked[:-1].ravel()]).astype(np.int64)
-    right = np.concatenate([masked[:, 1:].ravel(), masked[1:].ravel()]).astype(np.int64)
-    border = (left != right) & (left >= 0) & (right >= 0)
+    left = np.concatenate([labels[:, :-1].ravel(), labels[:-1].ravel()]).astype(np.int64)
+    right = np.concatenate([labels[:, 1:].ravel(), labels[1:].ravel()]).astype(np.int64)
+    border = left != right
     low, high = np.minimum(left[border], right[border]), np.maximum(left[border], right[border])
     pairs, length = np.unique(low * total + high, return_counts=True)
     return _Graph(count, mean, square, pairs // total, pairs % total, length.astype(float))
@@ -178,11 +174,24 @@ def _mutual_best(graph: _Graph, cost: Floats) -> NDArray[np.int64]:
 
 
 def _contrast(graph: _Graph) -> NDArray[np.float32]:
-    """Fisher ratio of each region: between / (between + within), 0 where it has no neighbour."""
+    """Colour step to the neighbours over step plus spread inside, 0 where there is no neighbour."""
     total = len(graph.count)
-    step = graph.length * graph.distance()
+    weighted = graph.length * graph.distance()
     ends = np.concatenate([graph.first, graph.second])
     border = np.bincount(ends, np.tile(graph.length, 2), total)
-    between = np.bincount(ends, np.tile(step, 2), total) / np.maximum(border, 1)
+    between = np.bincount(ends, np.tile(weighted, 2), total) / np.maximum(border, 1)
     within = np.maximum(graph.square - (graph.mean**2).sum(1), 0)
-    return (between / (between + within + 1e-6)).astype(np.float32)
+    step, spread = np.sqrt(between), np.sqrt(within)
+    return np.asarray(step / (step + spread + 1e-6), np.float32)
+
+
+def _stability(
+    size: Floats, fine: NDArray[np.int64], region: NDArray[np.int64], coarse: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Largest part over containing whole, per region; the arguments map basins (sizes ``size``)."""
+    part_area = np.bincount(fine, size)
+    whole_area = np.bincount(coarse, size)
+    largest_part, whole = np.zeros(region.max() + 1), np.zeros(region.max() + 1)
+    np.maximum.at(largest_part, region, part_area[fine])
+    whole[region] = whole_area[coarse]
+    return (largest_part / whole).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Run-length encoded binary masks: what every segmenter returns and everything after it works on.
+"""Run-length encoded binary masks: what every segmenter returns and all else works on.
 
-A thousand masks of a 1024 x 1024 image take a gigabyte as booleans and a few megabytes as runs. Areas,
-boxes, unions and mask averages need only the ends of the runs.
+A thousand masks of a 1024 x 1024 image take a gigabyte as booleans and a few megabytes as runs.
+Areas, boxes, unions and mask averages need only the ends of the runs.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Masks:
     def areas(self) -> IntArray:
         """int64 [N], pixels."""
         total = np.concatenate([[0], np.cumsum(self.stop - self.start)])
-        return total[self.offsets[1:]] - total[self.offsets[:-1]]
+        return np.diff(total[self.offsets])
 
     @property
     def boxes(self) -> FloatArray:
@@ -143,6 +143,12 @@ class Masks:
             x, y = divmod(start, height)
             crop[x - x0, y - y0 : stop - x * height - y0] = True
         return crop.T, x0, y0
+
+    def sums(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
+        """float64 [N]: the sum of a float image [H, W] over each mask."""
+        prefix = np.concatenate([[0.0], np.cumsum(image.T.ravel())])
+        per_run = prefix[self.stop] - prefix[self.start]
+        return np.bincount(self.owner, per_run, len(self)).astype(np.float64)
 
     def union(self) -> BoolArray:
         """bool [H, W]: the pixels of any mask."""
@@ -179,6 +185,12 @@ class Masks:
         stop = np.minimum(self.stop[run], kept.stop[piece])
         return Masks((height, self.shape[1]), _offsets(self.owner[run], len(self)), start, stop)
 
+    def moved(self, shape: tuple[int, int], x0: int, y0: int) -> Masks:
+        """The masks of a window whose top left pixel is (x0, y0) in an image of ``shape``."""
+        column = self.start // self.shape[0]
+        shift = (column + x0) * shape[0] + y0 - column * self.shape[0]
+        return Masks(shape, self.offsets, self.start + shift, self.stop + shift)
+
     def rles(self) -> list[dict[str, Any]]:
         """COCO run-length dicts: ``size`` [H, W] and compressed ``counts``."""
         from pycocotools import mask as coco
@@ -204,7 +216,7 @@ class Masks:
         per_run = np.asarray(weights, np.float64)[self.owner]
         steps = np.bincount(self.start, per_run, width * height + 1)
         steps -= np.bincount(self.stop, per_run, width * height + 1)
-        return np.cumsum(steps[:-1]).reshape(width, height).T
+        return np.cumsum(steps[:-1], dtype=np.float64).reshape(width, height).T
 
     def _pixels(self) -> Iterator[tuple[IntArray, IntArray]]:
         """Per chunk of masks: the mask and the flat index of every pixel, in mask order."""

@@ -1,8 +1,8 @@
 """Procedural made scenes: image pairs of one place with exactly known changes."""
 
-from .events import Event, EventKind
-from .nuisance import Acquisition, Nuisance
-from .scenes import Scene, SceneSource, make_scene
+from terradelta.synth.events import Event, EventKind
+from terradelta.synth.nuisance import Acquisition, Nuisance
+from terradelta.synth.scenes import Scene, SceneSource, make_scene
 
 __all__ = [
     "Acquisition",

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from .grid import Float32, Window
-from .nuisance import Acquisition, Bands
-from .texture import Layer, Noise
+from terradelta.synth.grid import Float32, Window
+from terradelta.synth.nuisance import Acquisition, Bands
+from terradelta.synth.texture import Layer, Noise
 
 _POINT_SPREAD = 0.7  # standard deviation of the optics' blur in pixels
 _TRUNCATE = 4.0

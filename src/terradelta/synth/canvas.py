@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .grid import Float32
-from .shapes import NO_EVENT, Colour
+from terradelta.synth.grid import Float32
+from terradelta.synth.shapes import NO_EVENT, Colour
 
 FlatIndex = NDArray[np.intp]
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Canvas, FlatIndex, blend, lit
-from .grid import Float32, gradient
-from .palette import BROADLEAF, CONIFER
-from .shapes import Trees
-from .survey import Survey
-from .texture import hash_uniform
+from terradelta.synth.canvas import Canvas, FlatIndex, blend, lit
+from terradelta.synth.grid import Float32, gradient
+from terradelta.synth.palette import BROADLEAF, CONIFER
+from terradelta.synth.shapes import Trees
+from terradelta.synth.survey import Survey
+from terradelta.synth.texture import hash_uniform
 
 _LOBES = 5
 _RAGGED = 1.4  # the crown's outline reaches at most this many radii

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .grid import Float64, Window
+from terradelta.synth.grid import Float64, Window
 
 
 class EventKind(StrEnum):

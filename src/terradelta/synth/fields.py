@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .events import EventKind
-from .grid import Float64
-from .layout import Block
-from .planting import plant_hedges, plant_orchard, plant_wood, scatter_trees
-from .polygons import area, distance_to, inner_distance, rectangle, split
-from .shapes import NO_EVENT, Parcel, Road, RoadKind, Use
-from .sketch import Site, Sketch
-from .yards import FARM_SIZE, back_barn, farmstead
+from terradelta.synth.events import EventKind
+from terradelta.synth.grid import Float64
+from terradelta.synth.layout import Block
+from terradelta.synth.planting import plant_hedges, plant_orchard, plant_wood, scatter_trees
+from terradelta.synth.polygons import area, distance_to, inner_distance, rectangle, split
+from terradelta.synth.shapes import NO_EVENT, Parcel, Road, RoadKind, Use
+from terradelta.synth.sketch import Site, Sketch
+from terradelta.synth.yards import FARM_SIZE, back_barn, farmstead
 
 Mix = Sequence[tuple[Use, float]]
 

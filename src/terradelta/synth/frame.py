@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from .grid import Axes, Float32, Float64
-from .texture import Layer, Noise
+from terradelta.synth.grid import Axes, Float32, Float64
+from terradelta.synth.texture import Layer, Noise
 
 # (wavelength, amplitude) in metres. The bends are small against their wavelengths, so that the
 # map stays one-to-one and nearly keeps lengths.

@@ -7,12 +7,12 @@ from types import EllipsisType
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Canvas, blend, lit
-from .grid import Float32
-from .palette import GROUND, HEDGE, TRODDEN, ground_table
-from .shapes import Use
-from .survey import Survey
-from .texture import Layer, smoothstep, triangle_wave
+from terradelta.synth.canvas import Canvas, blend, lit
+from terradelta.synth.grid import Float32
+from terradelta.synth.palette import GROUND, HEDGE, TRODDEN, ground_table
+from terradelta.synth.shapes import Use
+from terradelta.synth.survey import Survey
+from terradelta.synth.texture import Layer, smoothstep, triangle_wave
 
 Uses = NDArray[np.intp]
 Pixels = tuple[NDArray[np.intp], NDArray[np.intp]]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .shapes import NO_EVENT, Colour, Cover, Roof, Wing
-from .sketch import Site, Sketch
+from terradelta.synth.shapes import NO_EVENT, Colour, Cover, Roof, Wing
+from terradelta.synth.sketch import Site, Sketch
 
 # Display-referred reflectance in [0, 1], sunlit and horizontal.
 RED_TILE: Colour = (0.52, 0.335, 0.265)

@@ -12,9 +12,9 @@ from enum import IntEnum, auto
 
 import numpy as np
 
-from .grid import Float32, Float64
-from .shapes import Road, RoadKind
-from .texture import Layer, Noise, hash_uniform, smoothstep
+from terradelta.synth.grid import Float32, Float64
+from terradelta.synth.shapes import Road, RoadKind
+from terradelta.synth.texture import Layer, Noise, hash_uniform, smoothstep
 
 PITCH = 256.0
 _JITTER = 34.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Canvas
-from .grid import Float32, gradient
+from terradelta.synth.canvas import Canvas
+from terradelta.synth.grid import Float32, gradient
 
 TALLEST = 21.0  # no shadow is longer than that of this many metres
 _SKY = 0.37  # the sky's share of the light on level ground

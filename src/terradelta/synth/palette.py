@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .grid import Float32
-from .shapes import Colour, Cover, RoadKind, Use
+from terradelta.synth.grid import Float32
+from terradelta.synth.shapes import Colour, Cover, RoadKind, Use
 
 
 @dataclass(frozen=True)

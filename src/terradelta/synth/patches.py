@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Canvas, blend, coverage, lit
-from .events import EventKind
-from .grid import Float32, Float64, Region
-from .ground import Pixels, ground_colour
-from .palette import FLOOD, GRASS, SILT, SLASH, STUMP, SUBSOIL, TOPSOIL
-from .polygons import inner_distance
-from .rivers import water_colour
-from .shapes import Use
-from .survey import Survey
-from .texture import Layer, smoothstep
+from terradelta.synth.canvas import Canvas, blend, coverage, lit
+from terradelta.synth.events import EventKind
+from terradelta.synth.grid import Float32, Float64, Region
+from terradelta.synth.ground import Pixels, ground_colour
+from terradelta.synth.palette import FLOOD, GRASS, SILT, SLASH, STUMP, SUBSOIL, TOPSOIL
+from terradelta.synth.polygons import inner_distance
+from terradelta.synth.rivers import water_colour
+from terradelta.synth.shapes import Use
+from terradelta.synth.survey import Survey
+from terradelta.synth.texture import Layer, smoothstep
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ from functools import lru_cache
 
 import numpy as np
 
-from .events import EventKind, EventPlan
-from .fields import plan_farmland, plan_waterside, plan_woodland
-from .frame import Frame
-from .layout import Block, Layout, Theme
-from .planting import plant_row
-from .polygons import rectangle
-from .shapes import RoadKind
-from .sketch import BlockPlan, Sketch
-from .texture import Noise
-from .village import plan_village
+from terradelta.synth.events import EventKind, EventPlan
+from terradelta.synth.fields import plan_farmland, plan_waterside, plan_woodland
+from terradelta.synth.frame import Frame
+from terradelta.synth.layout import Block, Layout, Theme
+from terradelta.synth.planting import plant_row
+from terradelta.synth.polygons import rectangle
+from terradelta.synth.shapes import RoadKind
+from terradelta.synth.sketch import BlockPlan, Sketch
+from terradelta.synth.texture import Noise
+from terradelta.synth.village import plan_village
 
 _EVENTS_PER_BLOCK = 64
 _BLOCKS = 1 << 16  # along each axis; blocks count from minus half of it

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .grid import Float64
-from .polygons import inner_distance
-from .shapes import NO_EVENT, Parcel
-from .sketch import Sketch
+from terradelta.synth.grid import Float64
+from terradelta.synth.polygons import inner_distance
+from terradelta.synth.shapes import NO_EVENT, Parcel
+from terradelta.synth.sketch import Sketch
 
 _ORCHARD_REACH = 160.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .grid import Float32, Float64
+from terradelta.synth.grid import Float32, Float64
 
 _SAME = 1e-6
 

@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
-from .camera import camera_reach, expose, sensor_noise, tint_by_season
-from .canvas import Canvas
-from .crowns import paint_crowns
-from .events import EventKind
-from .grid import Axes, Window
-from .ground import paint_ground
-from .light import Sun, illuminate, shadow
-from .nuisance import Nuisance
-from .patches import paint_patches
-from .plan import Plan
-from .rivers import paint_river
-from .roads import paint_roads
-from .roofs import paint_building, paint_rubble
-from .shapes import NO_EVENT
-from .slabs import paint_slab
-from .survey import Survey
+from terradelta.synth.camera import camera_reach, expose, sensor_noise, tint_by_season
+from terradelta.synth.canvas import Canvas
+from terradelta.synth.crowns import paint_crowns
+from terradelta.synth.events import EventKind
+from terradelta.synth.grid import Axes, Window
+from terradelta.synth.ground import paint_ground
+from terradelta.synth.light import Sun, illuminate, shadow
+from terradelta.synth.nuisance import Nuisance
+from terradelta.synth.patches import paint_patches
+from terradelta.synth.plan import Plan
+from terradelta.synth.rivers import paint_river
+from terradelta.synth.roads import paint_roads
+from terradelta.synth.roofs import paint_building, paint_rubble
+from terradelta.synth.shapes import NO_EVENT
+from terradelta.synth.slabs import paint_slab
+from terradelta.synth.survey import Survey
 
 Date = Literal["before", "after"]
 

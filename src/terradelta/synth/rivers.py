@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .canvas import Canvas, blend, coverage, lit
-from .grid import Float32
-from .palette import BANK, SHALLOW, WATER
-from .shapes import Colour
-from .survey import Survey
-from .texture import smoothstep
+from terradelta.synth.canvas import Canvas, blend, coverage, lit
+from terradelta.synth.grid import Float32
+from terradelta.synth.palette import BANK, SHALLOW, WATER
+from terradelta.synth.shapes import Colour
+from terradelta.synth.survey import Survey
+from terradelta.synth.texture import smoothstep
 
 
 def paint_river(survey: Survey, canvas: Canvas) -> None:

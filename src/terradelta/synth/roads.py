@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Canvas, blend, coverage, lit
-from .grid import Float32, gradient
-from .palette import GRASS, PAVEMENT, ROAD, ROAD_PAINT, SHOULDER
-from .shapes import NO_EVENT, Road, RoadKind
-from .survey import Survey
-from .texture import Layer, smoothstep
+from terradelta.synth.canvas import Canvas, blend, coverage, lit
+from terradelta.synth.grid import Float32, gradient
+from terradelta.synth.palette import GRASS, PAVEMENT, ROAD, ROAD_PAINT, SHOULDER
+from terradelta.synth.shapes import NO_EVENT, Road, RoadKind
+from terradelta.synth.survey import Survey
+from terradelta.synth.texture import Layer, smoothstep
 
 _BESIDE = 2.5  # how far beyond its edge a road marks the land, metres
 _PAVEMENT_WIDTH = 1.5

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Canvas, blend, coverage, lit
-from .grid import Float32, Region
-from .palette import RUBBLE, SOLAR_PANEL, TOPSOIL
-from .shapes import Building, Roof, Wing
-from .survey import Survey
-from .texture import hash_uniform, smoothstep
+from terradelta.synth.canvas import Canvas, blend, coverage, lit
+from terradelta.synth.grid import Float32, Region
+from terradelta.synth.palette import RUBBLE, SOLAR_PANEL, TOPSOIL
+from terradelta.synth.shapes import Building, Roof, Wing
+from terradelta.synth.survey import Survey
+from terradelta.synth.texture import hash_uniform, smoothstep
 
 _PARAPET = 0.35
 _BOX_CELL = 6.0

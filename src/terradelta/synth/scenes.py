@@ -13,14 +13,13 @@ from rasterio.transform import Affine
 from scipy.ndimage import find_objects
 
 from terradelta.errors import UsageError
-
-from .events import Event, EventKind
-from .files import write_geotiff, write_text
-from .grid import Window
-from .nuisance import Nuisance
-from .plan import Plan
-from .render import Date, View
-from .shapes import NO_EVENT
+from terradelta.geo.files import write_geotiff, write_text
+from terradelta.synth.events import Event, EventKind
+from terradelta.synth.grid import Window
+from terradelta.synth.nuisance import Nuisance
+from terradelta.synth.plan import Plan
+from terradelta.synth.render import Date, View
+from terradelta.synth.shapes import NO_EVENT
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]

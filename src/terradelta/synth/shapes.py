@@ -12,7 +12,7 @@ from enum import IntEnum, auto
 import numpy as np
 from numpy.typing import NDArray
 
-from .grid import Float64
+from terradelta.synth.grid import Float64
 
 NO_EVENT = 0
 

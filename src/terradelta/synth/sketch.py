@@ -9,10 +9,21 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from .events import EventKind, EventPlan
-from .frame import Frame
-from .grid import Float32, Float64
-from .shapes import NO_EVENT, Building, Colour, Cover, Parcel, Road, Slab, Trees, Use, Wing
+from terradelta.synth.events import EventKind, EventPlan
+from terradelta.synth.frame import Frame
+from terradelta.synth.grid import Float32, Float64
+from terradelta.synth.shapes import (
+    NO_EVENT,
+    Building,
+    Colour,
+    Cover,
+    Parcel,
+    Road,
+    Slab,
+    Trees,
+    Use,
+    Wing,
+)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .canvas import Canvas, blend, coverage, lit
-from .grid import Float32
-from .palette import CAR_GLASS, CAR_PAINTS, COVER
-from .shapes import NO_EVENT, Cover, Slab
-from .survey import Survey
+from terradelta.synth.canvas import Canvas, blend, coverage, lit
+from terradelta.synth.grid import Float32
+from terradelta.synth.palette import CAR_GLASS, CAR_PAINTS, COVER
+from terradelta.synth.shapes import NO_EVENT, Cover, Slab
+from terradelta.synth.survey import Survey
 
 _ROUGH = (Cover.GRAVEL, Cover.SOIL)
 _HEIGHT = {Cover.HAY: 1.3, Cover.CAR: 1.4}

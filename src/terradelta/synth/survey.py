@@ -8,12 +8,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .events import EventPlan
-from .grid import Axes, Float32, Float64, Region
-from .plan import Plan
-from .polygons import inner_distance
-from .shapes import Building, Parcel, Road, Slab, Trees
-from .texture import Layer
+from terradelta.synth.events import EventPlan
+from terradelta.synth.grid import Axes, Float32, Float64, Region
+from terradelta.synth.plan import Plan
+from terradelta.synth.polygons import inner_distance
+from terradelta.synth.shapes import Building, Parcel, Road, Slab, Trees
+from terradelta.synth.texture import Layer
 
 NO_PARCEL = -1
 _HEADLAND = 9.0

@@ -14,7 +14,7 @@ from enum import IntEnum, auto
 import numpy as np
 from numpy.typing import NDArray
 
-from .grid import Axes, Float32, Float64
+from terradelta.synth.grid import Axes, Float32, Float64
 
 Integers = NDArray[np.int64]
 

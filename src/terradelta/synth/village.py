@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .events import EventKind
-from .fields import fill_fields, grow
-from .grid import Float64
-from .houses import STYLES, house_on_lot
-from .layout import Block
-from .polygons import distance_to, rectangle
-from .shapes import NO_EVENT, Road, RoadKind, Use
-from .sketch import Site, Sketch
-from .yards import flats, hall
+from terradelta.synth.events import EventKind
+from terradelta.synth.fields import fill_fields, grow
+from terradelta.synth.grid import Float64
+from terradelta.synth.houses import STYLES, house_on_lot
+from terradelta.synth.layout import Block
+from terradelta.synth.polygons import distance_to, rectangle
+from terradelta.synth.shapes import NO_EVENT, Road, RoadKind, Use
+from terradelta.synth.sketch import Site, Sketch
+from terradelta.synth.yards import flats, hall
 
 _STREET_WIDTH = 5.6
 _STREET_SPACE = 8.2

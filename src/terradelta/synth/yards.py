@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .houses import RED_TILE, car, house_wings, roof_colour
-from .shapes import Colour, Cover, Roof, Wing
-from .sketch import Site, Sketch
+from terradelta.synth.houses import RED_TILE, car, house_wings, roof_colour
+from terradelta.synth.shapes import Colour, Cover, Roof, Wing
+from terradelta.synth.sketch import Site, Sketch
 
 LIGHT_METAL: Colour = (0.66, 0.67, 0.68)
 WHITE_MEMBRANE: Colour = (0.78, 0.78, 0.76)

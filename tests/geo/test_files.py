@@ -6,7 +6,7 @@ import rasterio
 from rasterio.transform import Affine
 
 from terradelta.errors import OutputError
-from terradelta.synth.files import write_geotiff, write_text
+from terradelta.geo.files import write_geotiff, write_text
 
 TRANSFORM = Affine(0.5, 0, 500_000, 0, -0.5, 5_400_000)
 

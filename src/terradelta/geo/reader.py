@@ -1,0 +1,169 @@
+"""Reading one image or raster whole: its values, which pixels are valid, and where it lies."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.transform import Affine
+
+from terradelta.errors import InputError
+
+MAX_PIXELS = 40_000_000
+COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+
+@dataclass(frozen=True, slots=True)
+class Georeference:
+    """Where pixel edges lie on the ground: ``transform`` maps (column, row) to ``crs`` units."""
+
+    crs: CRS
+    transform: Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """An image in memory.
+
+    ``values`` [3, H, W] in the type of the file (a single band stands for all three); ``valid``
+    bool [H, W], False for nodata, transparent, masked or non-finite pixels; ``source`` names it in
+    messages; ``bands`` are the 1-based bands that were read.
+    """
+
+    values: NDArray[Any]
+    valid: NDArray[np.bool_]
+    georeference: Georeference | None
+    source: str
+    bands: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return int(self.values.shape[1]), int(self.values.shape[2])
+
+
+def read_raster(path: str | Path) -> Raster:
+    """Read any image that GDAL reads: GeoTIFF, PNG, JPEG, WebP, JPEG 2000, VRT ...
+
+    Colour bands are taken by their meaning where the file states it, else the first three; fewer
+    than three bands are read as grey. The EXIF orientation of a photograph is applied.
+
+    Raises:
+        InputError: missing, empty, unreadable, truncated, too large or complex-valued.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give an image file")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is an empty file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as source:
+                return _read(source, str(path))
+    except (RasterioError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} cannot be read as an image: {reason}") from error
+
+
+def raster_of(array: NDArray[Any], source: str) -> Raster:
+    """An array [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (the fourth is alpha) as a raster.
+
+    Raises:
+        InputError: another shape or type, or no pixels.
+    """
+    values = np.asarray(array)
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.ndim != 3 or values.shape[2] not in (1, 3, 4):
+        raise InputError(
+            f"{source} has the shape {np.shape(array)}: expected [H, W], [H, W, 3] or [H, W, 4]"
+        )
+    opaque = values[..., 3] > 0 if values.shape[2] == 4 else np.ones(values.shape[:2], bool)
+    colours = np.repeat(values, 3, 2) if values.shape[2] == 1 else values[..., :3]
+    bands = (1,) if values.shape[2] == 1 else (1, 2, 3)
+    return _raster(np.moveaxis(colours, -1, 0), opaque, None, source, bands)
+
+
+def _read(source: Any, name: str) -> Raster:
+    if source.count == 0:
+        listed = ", ".join(source.subdatasets[:3])
+        raise InputError(f"{name} holds no bands of its own: give one of its parts ({listed})")
+    if source.width * source.height > MAX_PIXELS:
+        raise InputError(
+            f"{name} has {source.width} x {source.height} px, more than the {MAX_PIXELS:,} that are "
+            f"read into memory at once: cut it into parts (`rio clip`, `gdal_translate -srcwin`)"
+        )
+    palette = _palette(source)
+    if palette is not None:
+        bands: tuple[int, ...] = (1,)
+        values = palette[source.read(1)].transpose(2, 0, 1)
+        opaque = (values[3] > 0) & (source.dataset_mask() > 0)
+        values = values[:3]
+    else:
+        bands = _bands(source)
+        values = source.read(list(bands))
+        values = np.repeat(values, 3, 0) if len(bands) == 1 else values
+        opaque = source.dataset_mask() > 0
+    orientation = source.tags().get("EXIF_Orientation", "1")
+    values, opaque = _upright(values, orientation), _upright(opaque, orientation)
+    return _raster(values, opaque, _georeference(source), name, bands)
+
+
+def _raster(
+    values: NDArray[Any],
+    opaque: NDArray[np.bool_],
+    georeference: Georeference | None,
+    source: str,
+    bands: tuple[int, ...],
+) -> Raster:
+    if values.size == 0:
+        raise InputError(f"{source} has no pixels (shape {values.shape[1]} x {values.shape[2]})")
+    if values.dtype.kind not in "buif":
+        raise InputError(f"{source} holds {values.dtype} values: convert it to real numbers")
+    if values.dtype.kind == "b":
+        values = values.astype(np.uint8) * 255
+    valid = opaque & np.isfinite(values).all(0) if values.dtype.kind == "f" else opaque
+    return Raster(values, valid, georeference, source, bands)
+
+
+def _bands(source: Any) -> tuple[int, ...]:
+    """1-based indices of red, green and blue, of the first three bands, or of the only one."""
+    meaning = source.colorinterp
+    if all(colour in meaning for colour in COLOURS):
+        return tuple(meaning.index(colour) + 1 for colour in COLOURS)
+    data = [i + 1 for i, kind in enumerate(meaning) if kind != ColorInterp.alpha]
+    return tuple(data[:3]) if len(data) >= 3 else (data[0] if data else 1,)
+
+
+def _palette(source: Any) -> NDArray[np.uint8] | None:
+    """uint8 [256, 4] RGBA of a paletted image, else None."""
+    if source.colorinterp[0] != ColorInterp.palette or source.dtypes[0] != "uint8":
+        return None
+    table = np.zeros((256, 4), np.uint8)
+    for index, colour in source.colormap(1).items():
+        table[index] = colour
+    return table
+
+
+def _upright(image: NDArray[Any], orientation: str) -> NDArray[Any]:
+    """Apply EXIF orientation 1 to 8 to the last two axes."""
+    turns = {"3": 2, "4": 2, "5": 3, "6": 3, "7": 1, "8": 1}.get(orientation, 0)
+    turned = np.rot90(image, turns, axes=(-2, -1))
+    mirrored = orientation in ("2", "4", "5", "7")
+    return np.ascontiguousarray(turned[..., ::-1] if mirrored else turned)
+
+
+def _georeference(source: Any) -> Georeference | None:
+    if source.crs is None or source.transform.is_identity:
+        return None
+    return Georeference(source.crs, source.transform)

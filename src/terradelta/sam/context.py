@@ -1,0 +1,137 @@
+"""What `regions` must know of both dates before it encodes one: radiometry and channel statistics.
+
+The histograms of both dates are matched to their common middle, so that swapping the dates changes
+nothing. Changed pixels would spoil the match: a first pass measures the angle at every cell and gives
+the cells that seem changed little weight in the histograms of the next (iteratively reweighted
+relative radiometric normalisation on pseudo-invariant pixels).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+from skimage.color import rgb2lab
+
+from terradelta.sam.descriptors import CHANNEL_WEIGHTS, CONSTANT_WEIGHT, describe
+from terradelta.sam.segmenter import RGB, BoolArray
+
+Floats = NDArray[np.float32]
+
+REWEIGHTINGS = 2
+HALF_WEIGHT_OFFSET_DEG = 2.0
+SMALLEST_DEVIATION = 1e-3
+WEIGHTS = np.array(list(CHANNEL_WEIGHTS.values()), np.float32)[:, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionContext:
+    """How one date is encoded: radiometric curves, then the statistics that normalise its channels.
+
+    ``curves`` float32 [3, 256] maps each 8-bit band to [0, 1]; ``mean`` and ``deviation`` float32 [C]
+    of the descriptor channels over both dates; ``contrast`` standard deviation of L* over both dates.
+    """
+
+    curves: Floats
+    mean: Floats
+    deviation: Floats
+    contrast: float
+
+    def lab(self, image: RGB) -> Floats:
+        """CIELAB float32 [H, W, 3] of a uint8 image after its radiometric curves."""
+        return _lab(image, self.curves)
+
+    def normalise(self, channels: Floats) -> Floats:
+        """The embedding: weighted z-scores and the constant channel, float32 [C + 1, h, w].
+
+        The constant keeps the angle between two featureless places small; without it their noise
+        would point in random directions.
+        """
+        scored = (channels - self.mean[:, None, None]) / self.deviation[:, None, None] * WEIGHTS
+        constant = np.full((1, *channels.shape[1:]), CONSTANT_WEIGHT, np.float32)
+        return np.concatenate([scored, constant])
+
+
+def region_contexts(
+    before: RGB, after: RGB, valid: BoolArray
+) -> tuple[RegionContext, RegionContext]:
+    """The contexts of both dates of a pair, uint8 [H, W, 3] each, over the pixels in ``valid``."""
+    coarse = _halve(before), _halve(after)
+    coarse_valid = _halve_mask(valid)
+    weight = coarse_valid.astype(np.float32)
+    for _ in range(REWEIGHTINGS):
+        contexts = _contexts(coarse, weight, coarse_valid)
+        angle = _double(_cell_angles(coarse, contexts), coarse_valid.shape)
+        typical = np.median(angle[coarse_valid]) if coarse_valid.any() else 0
+        weight = coarse_valid / (1 + (angle / (typical + HALF_WEIGHT_OFFSET_DEG)) ** 4)
+    return _contexts((before, after), _double(weight, valid.shape) * valid, valid)
+
+
+def _contexts(
+    images: tuple[RGB, RGB], weight: NDArray[Any], valid: BoolArray
+) -> tuple[RegionContext, RegionContext]:
+    curves = _matching_curves(*images, weight)
+    labs = [_lab(image, curve) for image, curve in zip(images, curves, strict=True)]
+    cells = _halve_mask(valid)
+    inside = np.concatenate([describe(lab)[:, cells] for lab in labs], axis=1)
+    lightness = np.concatenate([lab[..., 0][valid] for lab in labs])
+    if not inside.size:
+        inside, lightness = np.zeros((len(WEIGHTS), 1), np.float32), np.zeros(1, np.float32)
+    mean, deviation = inside.mean(1), np.maximum(inside.std(1), SMALLEST_DEVIATION)
+    contrast = float(max(lightness.std(), SMALLEST_DEVIATION))
+    before, after = (RegionContext(curve, mean, deviation, contrast) for curve in curves)
+    return before, after
+
+
+def _matching_curves(before: RGB, after: RGB, weight: NDArray[Any]) -> tuple[Floats, Floats]:
+    """Per band, the curves (float32 [3, 256], to [0, 1]) that meet in the middle of both histograms."""
+    grey = np.arange(256.0)
+    curves = np.empty((2, 3, 256), np.float32)
+    for band in range(3):
+        first, second = (_cumulative(image[..., band], weight) for image in (before, after))
+        curves[0, band] = (grey + np.interp(first, second, grey)) / 2
+        curves[1, band] = (grey + np.interp(second, first, grey)) / 2
+    return curves[0] / 255, curves[1] / 255
+
+
+def _cumulative(band: NDArray[np.uint8], weight: NDArray[Any]) -> NDArray[np.float64]:
+    """Strictly rising cumulative distribution at the 256 grey levels, each level counted by half."""
+    histogram = np.bincount(band.ravel(), weight.ravel(), 256)
+    histogram = ndimage.gaussian_filter1d(histogram, 0.7, mode="nearest")
+    histogram += 1e-9 * max(histogram.sum(), 1e-9)
+    return np.asarray((np.cumsum(histogram) - histogram / 2) / histogram.sum())
+
+
+def _cell_angles(images: tuple[RGB, RGB], contexts: tuple[RegionContext, RegionContext]) -> Floats:
+    """Angle in degrees between the dates at every cell, float32 [h, w]."""
+    before, after = (
+        context.normalise(describe(context.lab(image)))
+        for image, context in zip(images, contexts, strict=True)
+    )
+    norms = np.sqrt((before**2).sum(0) * (after**2).sum(0))
+    cosine = (before * after).sum(0) / norms
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))), np.float32)
+
+
+def _lab(image: RGB, curves: Floats) -> Floats:
+    bands = [curve[image[..., band]] for band, curve in enumerate(curves)]
+    return np.asarray(rgb2lab(np.stack(bands, -1)), np.float32)
+
+
+def _halve(image: RGB) -> RGB:
+    return np.asarray(Image.fromarray(image).reduce(2))
+
+
+def _halve_mask(valid: BoolArray) -> BoolArray:
+    """A cell is valid where any of its pixels is: bool [ceil(H / 2), ceil(W / 2)]."""
+    height, width = valid.shape
+    even = np.pad(valid, ((0, height % 2), (0, width % 2)), mode="edge")
+    return even[::2, ::2] | even[1::2, ::2] | even[::2, 1::2] | even[1::2, 1::2]
+
+
+def _double(cells: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    return np.repeat(np.repeat(cells, 2, 0), 2, 1)[: shape[0], : shape[1]]

@@ -1,0 +1,92 @@
+"""Object proposals of one date: a grid of points, the segmenter's masks, and what is kept of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.morphology import remove_small_holes, remove_small_objects
+from torchvision.ops import nms
+
+from terradelta.sam.masks import FloatArray, IntArray, Masks
+from terradelta.sam.segmenter import BoolArray, Encoded, Proposals, Segmenter
+
+MAX_AREA = 0.8
+"""A mask over more of the image than this is its background, not an object (torchange 0.0.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalSettings:
+    """``points_per_side`` n of the n x n grid; lowest predicted IoU and stability; IoU of box NMS.
+
+    ``min_region_area`` px: smaller islands of a mask are removed and smaller holes filled.
+    """
+
+    points_per_side: int
+    pred_iou: float
+    stability: float
+    nms: float
+    min_region_area: int = 0
+
+
+def point_grid(shape: tuple[int, int], per_side: int) -> NDArray[np.float64]:
+    """float64 [n * n, 2] as (x, y) px: the centres of n x n equal parts of an image [H, W]."""
+    steps = (np.arange(per_side) + 0.5) / per_side
+    x, y = np.meshgrid(steps * shape[1], steps * shape[0])
+    return np.stack([x.ravel(), y.ravel()], 1)
+
+
+def propose(
+    segmenter: Segmenter,
+    encoded: Encoded,
+    settings: ProposalSettings,
+    valid: BoolArray | None = None,
+) -> Proposals:
+    """All masks of one date that pass the settings, best predicted IoU first.
+
+    ``valid`` bool [H, W]: masks lose the pixels where it is False.
+    """
+    found = segmenter.decode(
+        encoded,
+        point_grid(encoded.shape, settings.points_per_side),
+        min_iou=settings.pred_iou,
+        min_stability=settings.stability,
+    )
+    found = _replace_masks(found, found.masks if valid is None else found.masks.restrict(valid))
+    area = encoded.shape[0] * encoded.shape[1]
+    found = found[found.masks.areas < MAX_AREA * area]
+    found = found[box_nms(found.masks.boxes, found.iou, settings.nms)]
+    if settings.min_region_area > 0:
+        cleaned = clean_masks(found.masks, settings.min_region_area)
+        found = _replace_masks(found, cleaned)
+        found = found[box_nms(found.masks.boxes, found.iou, settings.nms)]
+    return found
+
+
+def _replace_masks(proposals: Proposals, masks: Masks) -> Proposals:
+    replaced = Proposals(masks, proposals.iou, proposals.stability, proposals.point)
+    return replaced[masks.areas > 0]
+
+
+def box_nms(boxes: FloatArray, rank: FloatArray, iou: float) -> IntArray:
+    """Positions, highest ``rank`` first, of the boxes [N, 4] not overlapped by a higher one.
+
+    Of boxes that overlap by more than ``iou`` (intersection over union) the first is kept.
+    """
+    if iou >= 1:
+        return np.argsort(-rank, kind="stable")
+    kept = nms(torch.from_numpy(boxes), torch.from_numpy(rank.astype(np.float32)), iou)
+    return np.asarray(kept.numpy())
+
+
+def clean_masks(masks: Masks, area: int) -> Masks:
+    """Masks without islands and holes smaller than ``area`` px (8-connected)."""
+    cleaned = [Masks.empty(masks.shape)]
+    for n in range(len(masks)):
+        crop, x0, y0 = masks.crop(n)
+        crop = remove_small_holes(crop, max_size=area - 1, connectivity=2)
+        crop = remove_small_objects(crop, max_size=area - 1, connectivity=2)
+        cleaned.append(Masks.from_dense(crop[None]).moved(masks.shape, x0, y0))
+    return Masks.concatenate(cleaned)

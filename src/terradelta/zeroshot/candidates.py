@@ -1,0 +1,155 @@
+"""Candidates: the proposals of both dates, matched, before any threshold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terradelta.geo.pair import Pair
+from terradelta.sam.masks import FloatArray, Masks
+from terradelta.sam.proposals import ProposalSettings, box_nms, propose
+from terradelta.sam.segmenter import BoolArray, Encoded, Proposals, Segmenter
+from terradelta.zeroshot.matching import angles_between, mask_means
+from terradelta.zeroshot.views import View, views_of
+
+DATES = ("before", "after")
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many steps of all are done, and of how many."""
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """The progress of nobody who watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """N matched masks of the image: ``date`` int8 [N] (0 before, 1 after), angle float32 [N].
+
+    ``before`` and ``after`` float64 [N, C] are the mean embeddings of each mask in both dates.
+    """
+
+    masks: Masks
+    iou: FloatArray
+    stability: FloatArray
+    date: NDArray[np.int8]
+    angle: FloatArray
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+
+    def __getitem__(self, index: Any) -> Candidates:
+        return Candidates(
+            self.masks[index],
+            self.iou[index],
+            self.stability[index],
+            self.date[index],
+            self.angle[index],
+            self.before[index],
+            self.after[index],
+        )
+
+    @classmethod
+    def concatenate(cls, parts: list[Candidates]) -> Candidates:
+        return cls(
+            Masks.concatenate([part.masks for part in parts]),
+            np.concatenate([part.iou for part in parts]),
+            np.concatenate([part.stability for part in parts]),
+            np.concatenate([part.date for part in parts]),
+            np.concatenate([part.angle for part in parts]),
+            np.concatenate([part.before for part in parts]),
+            np.concatenate([part.after for part in parts]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A view of the pair after encoding both dates."""
+
+    view: View
+    encoded: tuple[Encoded, Encoded]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Everything that can be known of a pair before a threshold or a click is given.
+
+    ``candidates`` are without duplicates, the largest angle first; ``pixel_angle`` float32 [H, W].
+    """
+
+    examined: list[Examined]
+    candidates: Candidates
+    pixel_angle: FloatArray
+    seconds: dict[str, float]
+
+
+def search(
+    segmenter: Segmenter,
+    pair: Pair,
+    settings: ProposalSettings,
+    upscale: int,
+    progress: Progress = silent,
+) -> Search:
+    """Encode both dates, propose masks in both, and match every mask in both directions."""
+    clock = _Clock()
+    views = views_of(pair.shape, upscale, fixed_canvas=segmenter.fixed_canvas)
+    examined, found = [], []
+    for number, view in enumerate(views):
+        progress("encoding", 2 * number, 2 * len(views))
+        look = Examined(view, encode_view(segmenter, pair, view))
+        clock.lap("encode")
+        progress("matching", 2 * number + 1, 2 * len(views))
+        valid = view.enlarge_mask(pair.valid)
+        proposals = [propose(segmenter, encoded, settings, valid) for encoded in look.encoded]
+        clock.lap("propose")
+        found.append(_place(view, match(proposals, look.encoded)))
+        clock.lap("match")
+        examined.append(look)
+    candidates = Candidates.concatenate(found)
+    ranked = candidates[box_nms(candidates.masks.boxes, candidates.angle, settings.nms)]
+    if segmenter.pixel_rule == "mean":
+        pixel_angle = candidates.masks.paint_mean(candidates.angle, candidates.iou)
+    else:
+        pixel_angle = ranked.masks.paint_max(ranked.angle)
+    clock.lap("select")
+    progress("matching", 2 * len(views), 2 * len(views))
+    return Search(examined, ranked, pixel_angle, clock.seconds)
+
+
+def encode_view(segmenter: Segmenter, pair: Pair, view: View) -> tuple[Encoded, Encoded]:
+    before, after = view.look(pair.before), view.look(pair.after)
+    contexts = segmenter.pair_contexts(before, after, view.enlarge_mask(pair.valid))
+    return segmenter.encode(before, contexts[0]), segmenter.encode(after, contexts[1])
+
+
+def match(proposals: list[Proposals], encoded: tuple[Encoded, Encoded]) -> Candidates:
+    """Angle of every proposal of either date between its mean embeddings in both dates."""
+    both = Proposals.concatenate(proposals)
+    date = np.repeat(np.arange(2, dtype=np.int8), [len(p) for p in proposals])
+    before, after = (mask_means(both.masks, e.embedding) for e in encoded)
+    angle = angles_between(before, after)
+    return Candidates(both.masks, both.iou, both.stability, date, angle, before, after)
+
+
+def _place(view: View, found: Candidates) -> Candidates:
+    """Masks of a view in the frame of the image, without those that its inner borders cut."""
+    masks = view.to_image(found.masks)
+    placed = Candidates(
+        masks, found.iou, found.stability, found.date, found.angle, found.before, found.after
+    )
+    whole: BoolArray = (masks.areas > 0) & ~view.is_cut(masks.boxes)
+    return placed[whole]
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now

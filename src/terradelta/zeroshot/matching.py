@@ -1,0 +1,83 @@
+"""Bitemporal latent matching (AnyChange, section 3.3 and algorithm 1).
+
+For a mask m of either date, with z the demodulated embedding of each date upsampled bilinearly,
+
+    x = mean of z_before over m,  x' = mean of z_after over m,  angle = acos(cos(x, x')).
+
+Equation 1 of the paper divides by d_m; the norm of an average is below sqrt(d_m), so the true cosine
+is meant. The mean is linear in z: with U_y, U_x the interpolation matrices it is
+sum_ij (U_y^T m U_x)_ij z_ij / |m|, so that no embedding of image size is ever made. Along a run of a
+mask the sum over U_y is a difference of two prefix sums.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from terradelta.sam.masks import FloatArray, Masks
+from terradelta.sam.segmenter import Axis, Embedding
+
+RUNS_PER_CHUNK = 1 << 19
+
+
+def mask_means(masks: Masks, embedding: Embedding) -> NDArray[np.float64]:
+    """Mean of the upsampled embedding over each mask, float64 [N, C]; zeros where a mask is empty."""
+    table = _prefix_sums(embedding)
+    means = np.zeros((len(masks), table.shape[1]))
+    runs = masks.offsets
+    first = 0
+    while first < len(masks):
+        last = int(np.searchsorted(runs, runs[first] + RUNS_PER_CHUNK, "right")) - 1
+        last = max(last, first + 1)
+        means[first:last] = _sums(masks[first:last], embedding, table)
+        first = last
+    return means / np.maximum(masks.areas, 1)[:, None]
+
+
+def _prefix_sums(embedding: Embedding) -> torch.Tensor:
+    """[(H + 1) * w, C]: the embedding upsampled along y and summed over the rows above."""
+    z, rows = embedding.z, embedding.rows
+    upsampled = _interpolate_rows(z, rows)
+    height, width, channels = upsampled.shape
+    table = upsampled.new_zeros((height + 1, width, channels))
+    torch.cumsum(upsampled, 0, out=table[1:])
+    return table.flatten(0, 1)
+
+
+def _interpolate_rows(z: torch.Tensor, rows: Axis) -> torch.Tensor:
+    by_row = z.permute(1, 2, 0)
+    lower, upper = (torch.from_numpy(i).to(z.device) for i in (rows.lower, rows.upper))
+    fraction = torch.from_numpy(rows.fraction).to(z.device)[:, None, None]
+    return torch.lerp(by_row[lower], by_row[upper], fraction)
+
+
+def _sums(masks: Masks, embedding: Embedding, table: torch.Tensor) -> NDArray[np.float64]:
+    height, cells = masks.shape[0], embedding.z.shape[2]
+    columns = embedding.columns
+    x = masks.start // height
+    top, bottom = (masks.start - x * height) * cells, (masks.stop - x * height) * cells
+    left, right, fraction = columns.lower[x], columns.upper[x], columns.fraction[x]
+    rows = np.stack([bottom + left, bottom + right, top + left, top + right], 1)
+    weights = np.stack([1 - fraction, fraction, fraction - 1, -fraction], 1)
+    sums = functional.embedding_bag(
+        torch.from_numpy(rows.ravel()).to(table.device),
+        table,
+        torch.from_numpy(masks.offsets[:-1] * 4).to(table.device),
+        mode="sum",
+        per_sample_weights=torch.from_numpy(weights.ravel()).to(table.device),
+    )
+    return np.asarray(sums.cpu().numpy(), np.float64)
+
+
+def angles_between(x: NDArray[np.float64], y: NDArray[np.float64]) -> FloatArray:
+    """Angle in degrees, float32 [N], between the rows of [N, C] and [N, C] (or [1, C]).
+
+    0 where either vector is zero: nothing is known there, so nothing changed.
+    """
+    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    dot = (x * y).sum(1)
+    cosine = np.divide(dot, norms, out=np.ones_like(dot), where=norms > 0)
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))), np.float32)

@@ -1,0 +1,96 @@
+"""A pair under work: encoded and matched once, then asked as often as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from terradelta.errors import UsageError
+from terradelta.geo.pair import Pair
+from terradelta.sam.segmenter import Segmenter
+from terradelta.zeroshot.candidates import DATES, Candidates, Search
+from terradelta.zeroshot.changes import Changes
+from terradelta.zeroshot.query import ClickLike, parse_clicks, query_embedding, resembles
+from terradelta.zeroshot.thresholds import choose_threshold
+
+
+class Session:
+    """Answers about one pair. Made by `AnyChange.session`; every answer is independent of the last.
+
+    After the first, an answer costs a filter, and a click one call of the segmenter's decoder.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        pair: Pair,
+        found: Search,
+        default_angle: float,
+        settings: Mapping[str, Any],
+    ) -> None:
+        self.pair = pair
+        self._segmenter = segmenter
+        self._found = found
+        self._default_angle = default_angle
+        self._settings = settings
+
+    def detect(
+        self,
+        *,
+        angle: float | None = None,
+        threshold: str | None = None,
+        top_k: int | None = None,
+    ) -> Changes:
+        """All changes; see `AnyChange.detect`."""
+        candidates = self._found.candidates
+        chosen = choose_threshold(
+            candidates.angle, self._default_angle, angle=angle, threshold=threshold, top_k=top_k
+        )
+        asked = {"angle": angle, "threshold": threshold, "top_k": top_k}
+        return self._changes(candidates[candidates.angle > chosen], chosen, asked)
+
+    def query(
+        self,
+        points: Sequence[ClickLike],
+        *,
+        object_angle: float | None = None,
+        angle: float | None = None,
+        threshold: str | None = None,
+        top_k: int | None = None,
+    ) -> Changes:
+        """Changes of the kind of object that was clicked; see `AnyChange.query`."""
+        clicks = parse_clicks(points, self.pair.shape)
+        alike = self._segmenter.defaults.object_angle if object_angle is None else object_angle
+        if not 0 <= alike <= 180:
+            raise UsageError(f"object_angle is {alike}: it must lie between 0 and 180 degrees")
+        candidates = self._found.candidates
+        embedding = query_embedding(clicks, self._segmenter, self._found.examined)
+        candidates = candidates[resembles(candidates, embedding, alike)]
+        chosen = choose_threshold(
+            candidates.angle, self._default_angle, angle=angle, threshold=threshold, top_k=top_k
+        )
+        asked = {
+            "points": [list(click) for click in clicks],
+            "object_angle_deg": alike,
+            "angle": angle,
+            "threshold": threshold,
+            "top_k": top_k,
+        }
+        return self._changes(candidates[candidates.angle > chosen], chosen, asked)
+
+    def _changes(self, kept: Candidates, threshold: float, asked: Mapping[str, Any]) -> Changes:
+        given = {name: value for name, value in asked.items() if value is not None}
+        seconds = {stage: round(value, 3) for stage, value in self._found.seconds.items()}
+        return Changes(
+            _masks=kept.masks,
+            angle=kept.angle,
+            iou=kept.iou,
+            stability=kept.stability,
+            date=[DATES[d] for d in kept.date],
+            threshold=threshold,
+            pixel_angle=np.asarray(self._found.pixel_angle),
+            pair=self.pair,
+            settings={**self._settings, "asked": given, "seconds": seconds},
+        )
