@@ -4,6 +4,10 @@ The histograms of both dates are matched to their common middle, so that swappin
 nothing. Changed pixels would spoil the match: a first pass measures the angle at every cell and gives
 the cells that seem changed little weight in the histograms of the next (iteratively reweighted
 relative radiometric normalisation on pseudo-invariant pixels).
+
+Where everything changed there is nothing to match on, and matching would turn new roofs into old
+meadow. The match is therefore trusted only as far as a cell resembles the same cell of the other date
+more than it resembles other cells of it.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ Floats = NDArray[np.float32]
 
 REWEIGHTINGS = 2
 HALF_WEIGHT_OFFSET_DEG = 2.0
+RATIO_OF_FULL_TRUST = 0.85
+TRUST_CELLS = 1 << 14
 SMALLEST_DEVIATION = 1e-3
 WEIGHTS = np.array(list(CHANNEL_WEIGHTS.values()), np.float32)[:, None, None]
 
@@ -62,19 +68,23 @@ def region_contexts(
     """The contexts of both dates of a pair, uint8 [H, W, 3] each, over the pixels in ``valid``."""
     coarse = _halve(before), _halve(after)
     coarse_valid = _halve_mask(valid)
-    weight = coarse_valid.astype(np.float32)
+    cells = _halve_mask(coarse_valid)
+    weight: NDArray[Any] = coarse_valid.astype(np.float32)
     for _ in range(REWEIGHTINGS):
-        contexts = _contexts(coarse, weight, coarse_valid)
-        angle = _double(_cell_angles(coarse, contexts), coarse_valid.shape)
-        typical = np.median(angle[coarse_valid]) if coarse_valid.any() else 0
-        weight = coarse_valid / (1 + (angle / (typical + HALF_WEIGHT_OFFSET_DEG)) ** 4)
-    return _contexts((before, after), _double(weight, valid.shape) * valid, valid)
+        angle = _cell_angles(*_embed(coarse, _contexts(coarse, weight, 1.0, coarse_valid)))
+        half_weight = _median(angle, cells) + HALF_WEIGHT_OFFSET_DEG
+        weight = coarse_valid / (1 + (_double(angle, coarse_valid.shape) / half_weight) ** 4)
+    trust = _trust(*_embed(coarse, _contexts(coarse, weight, 1.0, coarse_valid)), cells)
+    return _contexts((before, after), _double(weight, valid.shape) * valid, trust, valid)
 
 
 def _contexts(
-    images: tuple[RGB, RGB], weight: NDArray[Any], valid: BoolArray
+    images: tuple[RGB, RGB], weight: NDArray[Any], trust: float, valid: BoolArray
 ) -> tuple[RegionContext, RegionContext]:
-    curves = _matching_curves(*images, weight)
+    """Contexts from histograms with a weight per pixel; ``trust`` 0 leaves the radiometry alone."""
+    identity = np.arange(256, dtype=np.float32) / 255
+    matching = _matching_curves(*images, weight)
+    curves = [np.asarray(trust * c + (1 - trust) * identity, np.float32) for c in matching]
     labs = [_lab(image, curve) for image, curve in zip(images, curves, strict=True)]
     cells = _halve_mask(valid)
     inside = np.concatenate([describe(lab)[:, cells] for lab in labs], axis=1)
@@ -106,12 +116,42 @@ def _cumulative(band: NDArray[np.uint8], weight: NDArray[Any]) -> NDArray[np.flo
     return np.asarray((np.cumsum(histogram) - histogram / 2) / histogram.sum())
 
 
-def _cell_angles(images: tuple[RGB, RGB], contexts: tuple[RegionContext, RegionContext]) -> Floats:
-    """Angle in degrees between the dates at every cell, float32 [h, w]."""
+def _trust(before: Floats, after: Floats, cells: BoolArray) -> float:
+    """How far the match is trusted, in [0, 1], from the embeddings it leads to.
+
+    With r the median angle at a cell over the median angle to other places: 1 up to
+    `RATIO_OF_FULL_TRUST`, falling to 0 where the dates are no more alike than any two places.
+    """
+    step = max(1, int((cells.size / TRUST_CELLS) ** 0.5))
+    before, after = before[:, ::step, ::step], after[:, ::step, ::step]
+    cells = cells[::step, ::step]
+    height, width = cells.shape
+    elsewhere = []
+    for quarters in list(np.ndindex(4, 4))[1:]:
+        shift = height * quarters[0] // 4, width * quarters[1] // 4
+        both = cells & np.roll(cells, shift, (0, 1))
+        elsewhere.append(_median(_cell_angles(before, np.roll(after, shift, (1, 2))), both))
+    here = _median(_cell_angles(before, after), cells)
+    ratio = here / max(float(np.mean(elsewhere)), SMALLEST_DEVIATION)
+    return float(np.clip((1 - ratio) / (1 - RATIO_OF_FULL_TRUST), 0, 1))
+
+
+def _median(angle: Floats, cells: BoolArray) -> float:
+    return float(np.median(angle[cells])) if cells.any() else 0.0
+
+
+def _embed(
+    images: tuple[RGB, RGB], contexts: tuple[RegionContext, RegionContext]
+) -> tuple[Floats, Floats]:
     before, after = (
         context.normalise(describe(context.lab(image)))
         for image, context in zip(images, contexts, strict=True)
     )
+    return before, after
+
+
+def _cell_angles(before: Floats, after: Floats) -> Floats:
+    """Angle in degrees at every cell of two embeddings [C, h, w], float32 [h, w]."""
     norms = np.sqrt((before**2).sum(0) * (after**2).sum(0))
     cosine = (before * after).sum(0) / norms
     return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))), np.float32)

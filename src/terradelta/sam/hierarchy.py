@@ -182,7 +182,7 @@ def _contrast(graph: _Graph) -> NDArray[np.float32]:
     between = np.bincount(ends, np.tile(weighted, 2), total) / np.maximum(border, 1)
     within = np.maximum(graph.square - (graph.mean**2).sum(1), 0)
     step, spread = np.sqrt(between), np.sqrt(within)
-    return np.asarray(step / (step + spread + 1e-6), np.float32)
+    return np.asarray(step / (step + spread + 0.5), np.float32)
 
 
 def _stability(

@@ -92,7 +92,7 @@ class Masks:
         picked = np.arange(len(self))[index]
         sizes = self.runs_per_mask[picked]
         offsets = np.concatenate([[0], np.cumsum(sizes)])
-        runs = np.repeat(self.offsets[picked] - offsets[:-1], sizes) + np.arange(offsets[-1])
+        runs = _expand(self.offsets[picked], sizes)
         return Masks(self.shape, offsets, self.start[runs], self.stop[runs])
 
     @property
@@ -144,6 +144,11 @@ class Masks:
             crop[x - x0, y - y0 : stop - x * height - y0] = True
         return crop.T, x0, y0
 
+    def pixels(self, n: int) -> IntArray:
+        """Flat column-major indices of the pixels of mask ``n``."""
+        runs = slice(self.offsets[n], self.offsets[n + 1])
+        return _expand(self.start[runs], self.stop[runs] - self.start[runs])
+
     def sums(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
         """float64 [N]: the sum of a float image [H, W] over each mask."""
         prefix = np.concatenate([[0.0], np.cumsum(image.T.ravel())])
@@ -180,7 +185,7 @@ class Masks:
         last = np.searchsorted(kept.start, self.stop, "left")
         sizes = np.maximum(last - first, 0)
         run = np.repeat(np.arange(len(self.start)), sizes)
-        piece = np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+        piece = _expand(first, sizes)
         start = np.maximum(self.start[run], kept.start[piece])
         stop = np.minimum(self.stop[run], kept.stop[piece])
         return Masks((height, self.shape[1]), _offsets(self.owner[run], len(self)), start, stop)
@@ -227,11 +232,15 @@ class Masks:
             last = max(first + 1, int(np.searchsorted(ends, budget, "right")))
             part = self[first:last]
             length = part.stop - part.start
-            before = np.cumsum(length) - length
-            pixels = np.repeat(part.start - before, length) + np.arange(length.sum())
-            yield np.repeat(part.owner + first, length), pixels
+            yield np.repeat(part.owner + first, length), _expand(part.start, length)
             first = last
 
 
 def _offsets(owner: NDArray[Any], count: int) -> IntArray:
     return np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=count))]).astype(np.int64)
+
+
+def _expand(first: NDArray[Any], length: NDArray[Any]) -> IntArray:
+    """The integers of the spans that begin at ``first`` and are ``length`` long, end to end."""
+    before = np.cumsum(length) - length
+    return np.repeat(first - before, length) + np.arange(length.sum())

@@ -15,6 +15,7 @@ from terradelta.sam.segmenter import BoolArray, Encoded, Proposals, Segmenter
 
 MAX_AREA = 0.8
 """A mask over more of the image than this is its background, not an object (torchange 0.0.4)."""
+COVERED = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,22 @@ def box_nms(boxes: FloatArray, rank: FloatArray, iou: float) -> IntArray:
         return np.argsort(-rank, kind="stable")
     kept = nms(torch.from_numpy(boxes), torch.from_numpy(rank.astype(np.float32)), iou)
     return np.asarray(kept.numpy())
+
+
+def one_layer(masks: Masks, rank: FloatArray) -> IntArray:
+    """Positions, highest ``rank`` first, of masks that higher ones do not already cover.
+
+    A mask is dropped if `COVERED` of its pixels belong to kept ones: of nested regions, which box NMS
+    tells apart, the one that stands out most is left, and what is around it.
+    """
+    taken = np.zeros(masks.shape[0] * masks.shape[1], bool)
+    kept = []
+    for n in np.argsort(-rank, kind="stable"):
+        pixels = masks.pixels(int(n))
+        if taken[pixels].mean() < COVERED:
+            kept.append(n)
+            taken[pixels] = True
+    return np.array(kept, np.int64)
 
 
 def clean_masks(masks: Masks, area: int) -> Masks:

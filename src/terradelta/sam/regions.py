@@ -47,9 +47,10 @@ class RegionSegmenter(Segmenter):
 
     fixed_canvas: ClassVar[bool] = False
     pixel_rule: ClassVar[Literal["union", "mean"]] = "mean"
+    overlap_rule: ClassVar[Literal["boxes", "layer"]] = "layer"
     name = "regions"
     defaults = Defaults(
-        angle=25.0, object_angle=25.0, points_per_side=128, pred_iou=0.0, stability=0.0, nms=0.7
+        angle=23.0, object_angle=25.0, points_per_side=128, pred_iou=0.0, stability=0.0, nms=0.7
     )
 
     def pair_contexts(

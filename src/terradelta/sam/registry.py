@@ -36,7 +36,7 @@ class ModelCard:
 _SAM_FILES = "https://dl.fbaipublicfiles.com/segment_anything"
 
 MODELS: dict[str, ModelCard] = {
-    "regions": ModelCard("regions of local descriptors, no weights", "Apache-2.0", 25.0),
+    "regions": ModelCard("regions of local descriptors, no weights", "Apache-2.0", 23.0),
     "sam-vit-b": ModelCard(
         "Segment Anything, ViT-B",
         "Apache-2.0",

@@ -54,6 +54,7 @@ class SamSegmenter(Segmenter):
 
     fixed_canvas: ClassVar[bool] = True
     pixel_rule: ClassVar[Literal["union", "mean"]] = "union"
+    overlap_rule: ClassVar[Literal["boxes", "layer"]] = "boxes"
     defaults = Defaults(
         angle=25.0, object_angle=60.0, points_per_side=32, pred_iou=0.5, stability=0.95, nms=0.7
     )

@@ -113,6 +113,8 @@ class Segmenter(ABC):
     """Every image is resampled to one size, so that only a window of it can be seen enlarged."""
     pixel_rule: ClassVar[Literal["union", "mean"]]
     """Pixel-level answer: the union of kept changes, or the mean angle of all masks at a pixel."""
+    overlap_rule: ClassVar[Literal["boxes", "layer"]]
+    """Duplicates among changes: `box_nms` by score, or `one_layer` by predicted IoU."""
 
     def pair_contexts(self, before: RGB, after: RGB, valid: BoolArray) -> tuple[Any, Any]:
         """What encoding one date must know of the other, for before and after; nothing by default."""

@@ -82,8 +82,8 @@ TRODDEN: Colour = (0.54, 0.49, 0.40)
 
 WATER: Colour = (0.195, 0.23, 0.205)
 SHALLOW: Colour = (0.315, 0.32, 0.25)
-FLOOD: Colour = (0.305, 0.30, 0.265)
-SILT: Colour = (0.40, 0.375, 0.31)
+FLOOD: Colour = (0.40, 0.375, 0.325)
+SILT: Colour = (0.47, 0.44, 0.365)
 BANK: Colour = (0.46, 0.425, 0.345)
 
 BROADLEAF: Colour = (0.235, 0.295, 0.195)

@@ -77,7 +77,8 @@ class Examined:
 class Search:
     """Everything that can be known of a pair before a threshold or a click is given.
 
-    ``candidates`` are without duplicates, the largest angle first; ``pixel_angle`` float32 [H, W].
+    ``candidates`` are sorted, the largest angle first, and for SAM without duplicates;
+    ``pixel_angle`` float32 [H, W].
     """
 
     examined: list[Examined]
@@ -109,7 +110,8 @@ def search(
         clock.lap("match")
         examined.append(look)
     candidates = Candidates.concatenate(found)
-    ranked = candidates[box_nms(candidates.masks.boxes, candidates.angle, settings.nms)]
+    iou = settings.nms if segmenter.overlap_rule == "boxes" else 1.0
+    ranked = candidates[box_nms(candidates.masks.boxes, candidates.angle, iou)]
     if segmenter.pixel_rule == "mean":
         pixel_angle = candidates.masks.paint_mean(candidates.angle, candidates.iou)
     else:

@@ -9,7 +9,8 @@ import numpy as np
 
 from terradelta.errors import UsageError
 from terradelta.geo.pair import Pair
-from terradelta.sam.segmenter import Segmenter
+from terradelta.sam.proposals import one_layer
+from terradelta.sam.segmenter import BoolArray, Segmenter
 from terradelta.zeroshot.candidates import DATES, Candidates, Search
 from terradelta.zeroshot.changes import Changes
 from terradelta.zeroshot.query import ClickLike, parse_clicks, query_embedding, resembles
@@ -44,12 +45,8 @@ class Session:
         top_k: int | None = None,
     ) -> Changes:
         """All changes; see `AnyChange.detect`."""
-        candidates = self._found.candidates
-        chosen = choose_threshold(
-            candidates.angle, self._default_angle, angle=angle, threshold=threshold, top_k=top_k
-        )
         asked = {"angle": angle, "threshold": threshold, "top_k": top_k}
-        return self._changes(candidates[candidates.angle > chosen], chosen, asked)
+        return self._answer(self._found.candidates, angle, threshold, top_k, asked)
 
     def query(
         self,
@@ -68,9 +65,6 @@ class Session:
         candidates = self._found.candidates
         embedding = query_embedding(clicks, self._segmenter, self._found.examined)
         candidates = candidates[resembles(candidates, embedding, alike)]
-        chosen = choose_threshold(
-            candidates.angle, self._default_angle, angle=angle, threshold=threshold, top_k=top_k
-        )
         asked = {
             "points": [list(click) for click in clicks],
             "object_angle_deg": alike,
@@ -78,7 +72,32 @@ class Session:
             "threshold": threshold,
             "top_k": top_k,
         }
-        return self._changes(candidates[candidates.angle > chosen], chosen, asked)
+        return self._answer(candidates, angle, threshold, top_k, asked)
+
+    def _answer(
+        self,
+        candidates: Candidates,
+        angle: float | None,
+        threshold: str | None,
+        top_k: int | None,
+        asked: Mapping[str, Any],
+    ) -> Changes:
+        layered = self._segmenter.overlap_rule == "layer"
+        if layered and top_k is not None:
+            candidates = candidates[one_layer(candidates.masks, candidates.angle)]
+        chosen = choose_threshold(
+            candidates.angle, self._default_angle, angle=angle, threshold=threshold, top_k=top_k
+        )
+        kept = candidates[candidates.angle > chosen]
+        if layered and top_k is None:
+            kept = kept[self._mostly_changed(kept, chosen)]
+            kept = kept[np.sort(one_layer(kept.masks, kept.iou))]
+        return self._changes(kept, chosen, asked)
+
+    def _mostly_changed(self, candidates: Candidates, threshold: float) -> BoolArray:
+        """Which masks agree with the pixel-level answer: at least half of their pixels changed."""
+        changed = (self._found.pixel_angle > threshold).astype(np.float64)
+        return np.asarray(candidates.masks.sums(changed) >= candidates.masks.areas / 2)
 
     def _changes(self, kept: Candidates, threshold: float, asked: Mapping[str, Any]) -> Changes:
         given = {name: value for name, value in asked.items() if value is not None}
