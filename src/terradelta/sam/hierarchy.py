@@ -24,14 +24,16 @@ Labels = NDArray[np.int32]
 Floats = NDArray[Any]
 
 STABILITY_STEP = 2**0.5
+IMPURITY_COST = 4.0
+FAINT_STEP = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
     """One level of the hierarchy.
 
-    ``labels`` int32 [H, W], 0 to N - 1. Per region, float32 [N] in [0, 1]: ``contrast``, the colour
-    step to its neighbours over that step plus the colour spread inside it; ``stability``, the area of
+    ``labels`` int32 [H, W], 0 to N - 1. Per region, float32 [N] in [0, 1]: ``contrast``, how far
+    the colour step to its neighbours exceeds the colour spread inside it; ``stability``, the area of
     its largest part at a slightly lower lambda over the area of what holds it at a slightly higher.
     """
 
@@ -174,7 +176,10 @@ def _mutual_best(graph: _Graph, cost: Floats) -> NDArray[np.int64]:
 
 
 def _contrast(graph: _Graph) -> NDArray[np.float32]:
-    """Colour step to the neighbours over step plus spread inside, 0 where there is no neighbour."""
+    """Colour step to the neighbours against the spread inside; 0 where there is no neighbour.
+
+    A faint step, or a spread that suggests several objects in one, counts against a region.
+    """
     total = len(graph.count)
     weighted = graph.length * graph.distance()
     ends = np.concatenate([graph.first, graph.second])
@@ -182,7 +187,7 @@ def _contrast(graph: _Graph) -> NDArray[np.float32]:
     between = np.bincount(ends, np.tile(weighted, 2), total) / np.maximum(border, 1)
     within = np.maximum(graph.square - (graph.mean**2).sum(1), 0)
     step, spread = np.sqrt(between), np.sqrt(within)
-    return np.asarray(step / (step + spread + 0.5), np.float32)
+    return np.asarray(step / (step + IMPURITY_COST * spread + FAINT_STEP), np.float32)
 
 
 def _stability(

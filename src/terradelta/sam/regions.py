@@ -50,7 +50,7 @@ class RegionSegmenter(Segmenter):
     overlap_rule: ClassVar[Literal["boxes", "layer"]] = "layer"
     name = "regions"
     defaults = Defaults(
-        angle=23.0, object_angle=25.0, points_per_side=128, pred_iou=0.0, stability=0.0, nms=0.7
+        angle=23.0, object_angle=22.0, points_per_side=128, pred_iou=0.0, stability=0.0, nms=0.7
     )
 
     def pair_contexts(

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terradelta.errors import QueryError
-from terradelta.sam.segmenter import BoolArray, Segmenter
+from terradelta.sam.masks import FloatArray
+from terradelta.sam.segmenter import Segmenter
 from terradelta.zeroshot.candidates import DATES, Candidates, Examined
 from terradelta.zeroshot.matching import angles_between, mask_means
 
@@ -90,14 +91,10 @@ def _closest_view(click: Click, examined: Sequence[Examined]) -> Examined:
     )
 
 
-def resembles(
-    candidates: Candidates, embedding: NDArray[np.float64], object_angle: float
-) -> BoolArray:
-    """bool [N]: within ``object_angle`` degrees of the query in either date.
+def angle_to_query(candidates: Candidates, embedding: NDArray[np.float64]) -> FloatArray:
+    """float32 [N]: degrees between the query and the nearer of a mask's two embeddings.
 
-    In *after* only: the object appeared there; in *before* only: it vanished.
+    Near in *after* only: the object appeared there; in *before* only: it vanished.
     """
-    nearest = np.minimum(
-        angles_between(candidates.before, embedding), angles_between(candidates.after, embedding)
-    )
-    return np.asarray(nearest <= object_angle)
+    before = angles_between(candidates.before, embedding)
+    return np.minimum(before, angles_between(candidates.after, embedding))

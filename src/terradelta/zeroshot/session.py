@@ -9,11 +9,12 @@ import numpy as np
 
 from terradelta.errors import UsageError
 from terradelta.geo.pair import Pair
+from terradelta.sam.masks import FloatArray, Masks
 from terradelta.sam.proposals import one_layer
 from terradelta.sam.segmenter import BoolArray, Segmenter
 from terradelta.zeroshot.candidates import DATES, Candidates, Search
 from terradelta.zeroshot.changes import Changes
-from terradelta.zeroshot.query import ClickLike, parse_clicks, query_embedding, resembles
+from terradelta.zeroshot.query import ClickLike, angle_to_query, parse_clicks, query_embedding
 from terradelta.zeroshot.thresholds import choose_threshold
 
 
@@ -46,7 +47,7 @@ class Session:
     ) -> Changes:
         """All changes; see `AnyChange.detect`."""
         asked = {"angle": angle, "threshold": threshold, "top_k": top_k}
-        return self._answer(self._found.candidates, angle, threshold, top_k, asked)
+        return self._answer(self._found.candidates, self._found.pixel_angle, asked)
 
     def query(
         self,
@@ -64,52 +65,54 @@ class Session:
             raise UsageError(f"object_angle is {alike}: it must lie between 0 and 180 degrees")
         candidates = self._found.candidates
         embedding = query_embedding(clicks, self._segmenter, self._found.examined)
-        candidates = candidates[resembles(candidates, embedding, alike)]
+        distance = angle_to_query(candidates, embedding)
+        pixel_angle = self._found.pixel_angle
+        if self._segmenter.pixel_rule == "mean":
+            pixel_distance = candidates.masks.paint_mean(distance, candidates.iou)
+            pixel_angle = np.where(pixel_distance <= alike, pixel_angle, np.float32(0))
         asked = {
-            "points": [list(click) for click in clicks],
-            "object_angle_deg": alike,
             "angle": angle,
             "threshold": threshold,
             "top_k": top_k,
+            "points": [list(click) for click in clicks],
+            "object_angle": alike,
         }
-        return self._answer(candidates, angle, threshold, top_k, asked)
+        return self._answer(candidates[distance <= alike], pixel_angle, asked)
 
     def _answer(
-        self,
-        candidates: Candidates,
-        angle: float | None,
-        threshold: str | None,
-        top_k: int | None,
-        asked: Mapping[str, Any],
+        self, candidates: Candidates, pixel_angle: FloatArray, asked: Mapping[str, Any]
     ) -> Changes:
+        top_k = asked["top_k"]
         layered = self._segmenter.overlap_rule == "layer"
         if layered and top_k is not None:
             candidates = candidates[one_layer(candidates.masks, candidates.angle)]
         chosen = choose_threshold(
-            candidates.angle, self._default_angle, angle=angle, threshold=threshold, top_k=top_k
+            candidates.angle,
+            self._default_angle,
+            angle=asked["angle"],
+            threshold=asked["threshold"],
+            top_k=top_k,
         )
         kept = candidates[candidates.angle > chosen]
         if layered and top_k is None:
-            kept = kept[self._mostly_changed(kept, chosen)]
+            kept = kept[_mostly_above(kept.masks, pixel_angle, chosen)]
             kept = kept[np.sort(one_layer(kept.masks, kept.iou))]
-        return self._changes(kept, chosen, asked)
-
-    def _mostly_changed(self, candidates: Candidates, threshold: float) -> BoolArray:
-        """Which masks agree with the pixel-level answer: at least half of their pixels changed."""
-        changed = (self._found.pixel_angle > threshold).astype(np.float64)
-        return np.asarray(candidates.masks.sums(changed) >= candidates.masks.areas / 2)
-
-    def _changes(self, kept: Candidates, threshold: float, asked: Mapping[str, Any]) -> Changes:
-        given = {name: value for name, value in asked.items() if value is not None}
         seconds = {stage: round(value, 3) for stage, value in self._found.seconds.items()}
+        given = {name: value for name, value in asked.items() if value is not None}
         return Changes(
             _masks=kept.masks,
             angle=kept.angle,
             iou=kept.iou,
             stability=kept.stability,
             date=[DATES[d] for d in kept.date],
-            threshold=threshold,
-            pixel_angle=np.asarray(self._found.pixel_angle),
+            threshold=chosen,
+            pixel_angle=pixel_angle,
             pair=self.pair,
             settings={**self._settings, "asked": given, "seconds": seconds},
         )
+
+
+def _mostly_above(masks: Masks, pixel_angle: FloatArray, threshold: float) -> BoolArray:
+    """Which masks agree with the pixel-level answer: at least half of their pixels are changed."""
+    changed = (pixel_angle > threshold).astype(np.float64)
+    return np.asarray(masks.sums(changed) >= masks.areas / 2)

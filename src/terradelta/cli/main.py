@@ -1,0 +1,46 @@
+"""``terradelta``: one command a file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from terradelta import __version__
+from terradelta.cli import demo, detect, evaluate, models, query
+from terradelta.cli.console import one_line_errors
+
+app = typer.Typer(
+    name="terradelta",
+    help="Find what changed between two images of the same place.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("detect")(detect.detect)
+app.command("query")(query.query)
+app.command("evaluate")(evaluate.evaluate)
+app.command("models")(models.models)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"terradelta {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find what changed between two images of the same place."""
+
+
+def main() -> None:
+    """Entry point of the ``terradelta`` script."""
+    with one_line_errors():
+        app()

@@ -1,0 +1,110 @@
+"""Options that more than one command has."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+class Preset(StrEnum):
+    """Named settings; see `terradelta.zeroshot.anychange.PRESETS`."""
+
+    default = "default"
+    paper = "paper"
+    paper_xview2 = "paper-xview2"
+
+
+class Dtype(StrEnum):
+    """dtypes of the network's matrix products."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+BeforeArgument = Annotated[
+    Path, typer.Argument(help="Image of the earlier date.", metavar="BEFORE")
+]
+AfterArgument = Annotated[
+    Path, typer.Argument(help="Image of the later date, on the same pixel grid.", metavar="AFTER")
+]
+OutOption = Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", help="Segmenter: a name of `terradelta models`, or a path of SAM weights."
+    ),
+]
+PresetOption = Annotated[
+    Preset, typer.Option(help="The segmenter's own settings, or those of the paper.")
+]
+AngleOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Angle in degrees above which a mask is a change; larger finds less. "
+        "The paper's threshold T is 180 minus it."
+    ),
+]
+OtsuOption = Annotated[bool, typer.Option("--otsu", help="Choose the angle from the pair (Otsu).")]
+TopKOption = Annotated[
+    int | None, typer.Option("--top-k", help="Keep the K largest angles instead.", metavar="K")
+]
+PointsOption = Annotated[
+    int | None,
+    typer.Option("--points-per-side", help="n of the n x n grid of points that are segmented."),
+]
+PredIouOption = Annotated[
+    float | None, typer.Option("--pred-iou", help="Lowest predicted IoU of a mask, 0 to 1.")
+]
+StabilityOption = Annotated[float | None, typer.Option(help="Lowest stability of a mask, 0 to 1.")]
+NmsOption = Annotated[
+    float | None, typer.Option(help="IoU of boxes above which masks are duplicates, 0 to 1.")
+]
+MinAreaOption = Annotated[
+    int, typer.Option("--min-region-area", help="Drop islands and holes smaller than this, in px.")
+]
+UpscaleOption = Annotated[
+    int, typer.Option(help="Enlarge the images by this factor to find tiny changes.")
+]
+DeviceOption = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda or mps.")]
+DtypeOption = Annotated[Dtype, typer.Option(help="dtype of the network's matrix products.")]
+
+
+def load_model(
+    model: str,
+    preset: Preset,
+    points_per_side: int | None,
+    pred_iou: float | None,
+    stability: float | None,
+    nms: float | None,
+    min_region_area: int,
+    upscale: int,
+    device: str,
+    dtype: Dtype,
+) -> Any:
+    """The `AnyChange` that the options describe."""
+    import torch
+
+    from terradelta import AnyChange
+    from terradelta.errors import UsageError
+
+    try:
+        torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device {device!r}: use cpu, cuda or mps") from error
+    return AnyChange(
+        model,
+        preset=preset.value,
+        points_per_side=points_per_side,
+        pred_iou=pred_iou,
+        stability=stability,
+        nms=nms,
+        min_region_area=min_region_area,
+        upscale=upscale,
+        device=device,
+        dtype=getattr(torch, dtype.value),
+    )
