@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,27 +19,40 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-class Reporter:
-    """Shows the progress of a computation: a bar on a terminal, nothing elsewhere."""
+SECONDS_PER_LINE = 5.0
 
-    def __init__(self, bar: Progress | None) -> None:
+
+class _BarReporter:
+    def __init__(self, bar: Progress) -> None:
         self._bar = bar
-        self._task = bar.add_task("starting", total=None) if bar else None
+        self._task = bar.add_task("starting", total=None)
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=stage, completed=done, total=total)
+        self._bar.update(self._task, description=stage, completed=done, total=total)
+
+
+class _LineReporter:
+    """A plain line every few seconds, so that a log tells that a long run is alive."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= SECONDS_PER_LINE:
+            self._last = now
+            err.print(f"{stage}: {done} of {total}")
 
 
 @contextmanager
-def progress() -> Iterator[Reporter]:
-    """A progress bar that is gone when the work is done."""
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on a terminal, gone when the work is done; plain lines elsewhere."""
     if not err.is_terminal:
-        yield Reporter(None)
+        yield _LineReporter()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as bar:
-        yield Reporter(bar)
+        yield _BarReporter(bar)
 
 
 def print_json(content: Any) -> None:

@@ -39,9 +39,12 @@ def demo(
     kinds = ", ".join(sorted({event.kind.value for event in scene.events}))
     out.print(f"scene     {size} x {size} px, {len(scene.events)} events ({kinds})")
     out.print(f"changes   {len(changes)} above {changes.threshold:g} degrees in {seconds:.1f} s")
-    out.print(
-        f"precision {counts.precision:.3f}\nrecall    {counts.recall:.3f}\nF1        {counts.f1:.3f}"
-    )
+    for name, value in (
+        ("precision", counts.precision),
+        ("recall", counts.recall),
+        ("F1", counts.f1),
+    ):
+        out.print(f"{name:<9} {value:.3f}")
     out.print(
         f"files     {folder}: changes.gpkg, change_mask.tif, score.tif, overlay.png, run.json"
     )

@@ -45,10 +45,10 @@ class RegionSegmenter(Segmenter):
     area of its largest part a little below its scale over the area of the whole a little above it.
     """
 
-    fixed_canvas: ClassVar[bool] = False
     pixel_rule: ClassVar[Literal["union", "mean"]] = "mean"
     overlap_rule: ClassVar[Literal["boxes", "layer"]] = "layer"
     name = "regions"
+    canvas_px = None
     defaults = Defaults(
         angle=23.0, object_angle=22.0, points_per_side=128, pred_iou=0.0, stability=0.0, nms=0.7
     )

@@ -52,7 +52,6 @@ class SamSegmenter(Segmenter):
     section 3.3 and appendix C.1).
     """
 
-    fixed_canvas: ClassVar[bool] = True
     pixel_rule: ClassVar[Literal["union", "mean"]] = "union"
     overlap_rule: ClassVar[Literal["boxes", "layer"]] = "boxes"
     defaults = Defaults(
@@ -71,13 +70,13 @@ class SamSegmenter(Segmenter):
         self.device = _available(torch.device(device))
         self.dtype = dtype or torch.float32
         self.network = network.to(self.device)
-        self.canvas = int(network.config.vision_config.image_size)
+        self.canvas_px: int = int(network.config.vision_config.image_size)
         self.patch = int(network.config.vision_config.patch_size)
 
     @torch.inference_mode()
     def encode(self, image: RGB, context: None = None) -> Encoded:
         height, width = image.shape[:2]
-        resized = resized_shape((height, width), self.canvas)
+        resized = resized_shape((height, width), self.canvas_px)
         with self._autocast():
             output = self.network.vision_encoder(self._on_canvas(image, resized))
         modulated = output.last_hidden_state.float()
@@ -154,7 +153,7 @@ class SamSegmenter(Segmenter):
         if not len(logits):
             return logits.new_zeros((0, *encoded.shape))
         height, width = encoded.state.resized
-        canvas = _resample(logits, (self.canvas, self.canvas))
+        canvas = _resample(logits, (self.canvas_px, self.canvas_px))
         return _resample(canvas[:, :height, :width], encoded.shape)
 
     def _on_canvas(self, image: RGB, resized: tuple[int, int]) -> torch.Tensor:
@@ -162,7 +161,7 @@ class SamSegmenter(Segmenter):
         picture = Image.fromarray(image).resize(resized[::-1], Image.Resampling.BILINEAR)
         pixels = torch.from_numpy(np.array(picture)).to(self.device).permute(2, 0, 1).float()
         mean, std = (torch.tensor(v, device=self.device)[:, None, None] for v in _PIXEL_STATISTICS)
-        padding = (0, self.canvas - resized[1], 0, self.canvas - resized[0])
+        padding = (0, self.canvas_px - resized[1], 0, self.canvas_px - resized[0])
         return functional.pad((pixels - mean) / std, padding)[None]
 
     def _cells(self, pixels: int) -> int:

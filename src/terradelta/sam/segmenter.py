@@ -109,8 +109,9 @@ class Segmenter(ABC):
 
     name: str
     defaults: Defaults
-    fixed_canvas: ClassVar[bool]
-    """Every image is resampled to one size, so that only a window of it can be seen enlarged."""
+    canvas_px: int | None
+    """Side of the square to which every image is resampled, so that only a window of it can be seen
+    enlarged; None if images keep their size."""
     pixel_rule: ClassVar[Literal["union", "mean"]]
     """Pixel-level answer: the union of kept changes, or the mean angle of all masks at a pixel."""
     overlap_rule: ClassVar[Literal["boxes", "layer"]]

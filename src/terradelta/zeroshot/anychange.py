@@ -187,6 +187,7 @@ class AnyChange:
     def _describe(self) -> dict[str, Any]:
         return {
             "model": self.segmenter.name,
+            "canvas_px": self.segmenter.canvas_px,
             "preset": self.preset,
             "default_angle_deg": self.angle,
             **asdict(self.settings),

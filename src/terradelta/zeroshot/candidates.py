@@ -96,7 +96,7 @@ def search(
 ) -> Search:
     """Encode both dates, propose masks in both, and match every mask in both directions."""
     clock = _Clock()
-    views = views_of(pair.shape, upscale, fixed_canvas=segmenter.fixed_canvas)
+    views = views_of(pair.shape, upscale, enlarge_windows=segmenter.canvas_px is not None)
     examined, found = [], []
     for number, view in enumerate(views):
         progress("encoding", 2 * number, 2 * len(views))

@@ -84,10 +84,10 @@ class View:
         )
 
 
-def views_of(shape: tuple[int, int], upscale: int, *, fixed_canvas: bool) -> list[View]:
+def views_of(shape: tuple[int, int], upscale: int, *, enlarge_windows: bool) -> list[View]:
     """The whole image; with ``upscale`` above 1 enlarged: whole, or window by window."""
     height, width = shape
-    if not fixed_canvas:
+    if not enlarge_windows:
         return [View(shape, 0, 0, width, height, upscale)]
     whole = View(shape, 0, 0, width, height, 1)
     if upscale == 1:
