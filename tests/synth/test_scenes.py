@@ -1,4 +1,3 @@
-import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -45,11 +44,11 @@ def test_the_same_arguments_give_the_same_scene() -> None:
     assert (make_scene(128, seed=8).before != one.before).mean() > 0.5
 
 
-def test_the_scene_is_the_same_on_every_machine() -> None:
+def test_the_look_of_scenes_is_pinned() -> None:
+    """Not to the byte: vectorised sines and exponentials differ by a unit from CPU to CPU."""
     made = make_scene(96, seed=3)
-    digest = hashlib.sha256(made.before.tobytes() + made.after.tobytes()).hexdigest()
-    # Changes whenever the look of scenes does, and for no other reason.
-    assert digest[:16] == "3af7232a6dd189e1"
+    np.testing.assert_allclose(made.before.mean((0, 1)), [91.37, 96.47, 75.43], atol=0.05)
+    np.testing.assert_allclose(made.after.mean((0, 1)), [103.36, 99.14, 75.3], atol=0.05)
 
 
 @pytest.mark.parametrize("tile", [190, 300])

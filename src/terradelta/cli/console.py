@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from terradelta.errors import TerradeltaError
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
+# Paths may hold [brackets] and :names: that are neither markup nor emoji.
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 SECONDS_PER_LINE = 5.0
 
@@ -75,7 +75,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except TerradeltaError as error:
-        err.print(f"error: {error}", markup=False)
+        err.print(f"error: {error}")
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt as error:
         err.print("interrupted: nothing was left half-written")

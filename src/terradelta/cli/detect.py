@@ -61,7 +61,7 @@ def announce(changes: Any, folder: Path, as_json: bool) -> None:
         f"{len(changes)} changes above {changes.threshold:.1f} degrees, {share:.1%} of the area"
     )
     for path in files:
-        out.print(f"  {path}", markup=False)
+        out.print(f"  {path}")
     height, width = changes.pair.shape
     canvas = changes.settings.get("canvas_px")
     if canvas and max(height, width) > canvas:

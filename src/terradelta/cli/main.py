@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from terradelta import __version__
 from terradelta.cli import demo, detect, evaluate, models, query
 from terradelta.cli.console import one_line_errors
 
+
+class _Commands(TyperGroup):
+    """Turns errors into one line before typer sees them: it would end an interrupted run mutely."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with one_line_errors():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="terradelta",
     help="Find what changed between two images of the same place.",
     no_args_is_help=True,
@@ -42,5 +53,4 @@ def options(
 
 def main() -> None:
     """Entry point of the ``terradelta`` script."""
-    with one_line_errors():
-        app()
+    app()

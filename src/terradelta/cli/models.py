@@ -17,7 +17,9 @@ def models(json: o.JsonOption = False) -> None:
     if json:
         print_json({name: asdict(card) for name, card in MODELS.items()})
         return
-    table = Table("name", "what", "licence", "MB", "angle", "weights", box=None)
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
+    for heading in ("name", "what", "licence", "MB", "angle", "weights"):
+        table.add_column(heading, no_wrap=heading != "what")
     for name, card in MODELS.items():
         source = f"{card.repository}@{card.revision[:8]}" if card.revision else "none needed"
         size, angle = str(card.megabytes or 0), f"{card.angle:g}"

@@ -70,6 +70,9 @@ def _click(text: str) -> tuple[float, float, str]:
 
     try:
         x, y, date = text.split(",")
-        return float(x), float(y), date.strip()
+        click = float(x), float(y), date.strip()
     except ValueError as error:
         raise UsageError(f"--at {text!r} is not X,Y,before or X,Y,after") from error
+    if click[2] not in ("before", "after"):
+        raise UsageError(f"--at {text!r} is not X,Y,before or X,Y,after")
+    return click

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 
 from terradelta.errors import OutputError
@@ -66,7 +66,10 @@ def write_geotiff(
     nodata: float | None = None,
     description: str | None = None,
 ) -> None:
-    """Write an image [H, W] or [H, W, 3], uint8 or float32, as a tiled, deflated GeoTIFF."""
+    """Write an image [H, W] or [H, W, 3], uint8 or float32, as a tiled, deflated GeoTIFF.
+
+    Made in memory first: GDAL reports a full disk only on its error stream.
+    """
     bands = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
     profile = {
         "driver": "GTiff",
@@ -84,10 +87,12 @@ def write_geotiff(
         "predictor": 3 if bands.dtype.kind == "f" else 2,
         "photometric": "rgb" if bands.shape[0] == 3 else "minisblack",
     }
-    with replacing(path) as temporary, rasterio.open(temporary, "w", **profile) as target:
-        target.write(bands)
-        if description:
-            target.set_band_description(1, description)
+    with replacing(path) as temporary, MemoryFile() as memory:
+        with memory.open(**profile) as target:
+            target.write(bands)
+            if description:
+                target.set_band_description(1, description)
+        temporary.write_bytes(memory.getbuffer())
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -103,5 +108,5 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write an indented JSON file."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    """Write an indented JSON file; scalars of numpy become plain numbers."""
+    write_text(path, json.dumps(content, indent=2, default=lambda scalar: scalar.item()) + "\n")

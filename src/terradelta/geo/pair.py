@@ -121,7 +121,7 @@ def _to_rgb8(
         span = np.where(high > low, high - low, 1)
         with np.errstate(invalid="ignore"):
             first, second = (
-                np.clip(np.nan_to_num((r.values - low) / span) * 255 + 0.5, 0, 255).astype(np.uint8)
+                (np.nan_to_num(np.clip((r.values - low) / span, 0, 1)) * 255 + 0.5).astype(np.uint8)
                 for r in (before, after)
             )
     return first.transpose(1, 2, 0), second.transpose(1, 2, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -19,6 +21,9 @@ from terradelta.errors import InputError
 
 MAX_PIXELS = 40_000_000
 COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+GDAL_OPTIONS = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
+"""GDAL's fast path for PNG gives the content of unused memory for a truncated file, and no error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +58,26 @@ def read_raster(path: str | Path) -> Raster:
     """Read any image that GDAL reads: GeoTIFF, PNG, JPEG, WebP, JPEG 2000, VRT ...
 
     Colour bands are taken by their meaning where the file states it, else the first three; fewer
-    than three bands are read as grey. The EXIF orientation of a photograph is applied.
+    than three bands are read as grey. The EXIF orientation of a photograph is applied, unless it has
+    a georeference, which says where its pixels lie as they are stored.
 
     Raises:
         InputError: missing, empty, unreadable, truncated, too large or complex-valued.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: give an image file")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is an empty file")
     try:
-        with warnings.catch_warnings():
+        if not path.exists():
+            raise InputError(f"{path} does not exist")
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: give an image file")
+        if path.stat().st_size == 0:
+            raise InputError(f"{path} is an empty file")
+        with warnings.catch_warnings(), rasterio.Env(**GDAL_OPTIONS):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path) as source:
                 return _read(source, str(path))
     except (RasterioError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} cannot be read as an image: {reason}") from error
+        raise InputError(f"{path} cannot be read as an image: {_reason(error)}") from error
 
 
 def raster_of(array: NDArray[Any], source: str) -> Raster:
@@ -88,6 +93,7 @@ def raster_of(array: NDArray[Any], source: str) -> Raster:
         raise InputError(
             f"{source} has the shape {np.shape(array)}: expected [H, W], [H, W, 3] or [H, W, 4]"
         )
+    _check_type(values, source)
     opaque = values[..., 3] > 0 if values.shape[2] == 4 else np.ones(values.shape[:2], bool)
     colours = np.repeat(values, 3, 2) if values.shape[2] == 1 else values[..., :3]
     bands = (1,) if values.shape[2] == 1 else (1, 2, 3)
@@ -96,8 +102,11 @@ def raster_of(array: NDArray[Any], source: str) -> Raster:
 
 def _read(source: Any, name: str) -> Raster:
     if source.count == 0:
-        listed = ", ".join(source.subdatasets[:3])
-        raise InputError(f"{name} holds no bands of its own: give one of its parts ({listed})")
+        first = next(iter(source.subdatasets), name)
+        raise InputError(
+            f"{name} holds no bands of its own: cut out one of its {len(source.subdatasets)} parts "
+            f"first, for example `gdal_translate {first} part.tif`"
+        )
     if source.width * source.height > MAX_PIXELS:
         raise InputError(
             f"{name} has {source.width} x {source.height} px, more than the {MAX_PIXELS:,} that are "
@@ -114,9 +123,11 @@ def _read(source: Any, name: str) -> Raster:
         values = source.read(list(bands))
         values = np.repeat(values, 3, 0) if len(bands) == 1 else values
         opaque = source.dataset_mask() > 0
-    orientation = source.tags().get("EXIF_Orientation", "1")
-    values, opaque = _upright(values, orientation), _upright(opaque, orientation)
-    return _raster(values, opaque, _georeference(source), name, bands)
+    georeference = _georeference(source)
+    if georeference is None:
+        orientation = _orientation(source, name)
+        values, opaque = _upright(values, orientation), _upright(opaque, orientation)
+    return _raster(values, opaque, georeference, name, bands)
 
 
 def _raster(
@@ -128,12 +139,16 @@ def _raster(
 ) -> Raster:
     if values.size == 0:
         raise InputError(f"{source} has no pixels (shape {values.shape[1]} x {values.shape[2]})")
-    if values.dtype.kind not in "buif":
-        raise InputError(f"{source} holds {values.dtype} values: convert it to real numbers")
+    _check_type(values, source)
     if values.dtype.kind == "b":
         values = values.astype(np.uint8) * 255
     valid = opaque & np.isfinite(values).all(0) if values.dtype.kind == "f" else opaque
     return Raster(values, valid, georeference, source, bands)
+
+
+def _check_type(values: NDArray[Any], source: str) -> None:
+    if values.dtype.kind not in "buif":
+        raise InputError(f"{source} holds {values.dtype} values: convert it to real numbers")
 
 
 def _bands(source: Any) -> tuple[int, ...]:
@@ -155,6 +170,15 @@ def _palette(source: Any) -> NDArray[np.uint8] | None:
     return table
 
 
+def _orientation(source: Any, name: str) -> str:
+    """EXIF orientation of a photograph, "1" to "8". GDAL tells it of JPEG only."""
+    if source.driver in ("PNG", "WEBP"):
+        with suppress(OSError, SyntaxError, ValueError), Image.open(name) as photo:
+            if "exif" in photo.info:
+                return str(photo.getexif().get(ExifTags.Base.Orientation, 1))
+    return str(source.tags().get("EXIF_Orientation", "1"))
+
+
 def _upright(image: NDArray[Any], orientation: str) -> NDArray[Any]:
     """Apply EXIF orientation 1 to 8 to the last two axes."""
     turns = {"3": 2, "4": 2, "5": 3, "6": 3, "7": 1, "8": 1}.get(orientation, 0)
@@ -164,6 +188,13 @@ def _upright(image: NDArray[Any], orientation: str) -> NDArray[Any]:
 
 
 def _georeference(source: Any) -> Georeference | None:
-    if source.crs is None or source.transform.is_identity:
+    transform = source.transform
+    if source.crs is None or transform.is_identity or transform.is_degenerate:
         return None
-    return Georeference(source.crs, source.transform)
+    return Georeference(source.crs, transform)
+
+
+def _reason(error: BaseException) -> str:
+    """One line; a read error of rasterio only points to the error that caused it."""
+    stated = str(error.__cause__ or error) or type(error).__name__
+    return stated.splitlines()[0]

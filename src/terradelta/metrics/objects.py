@@ -55,7 +55,8 @@ class ObjectRecall:
                 "categories": [{"id": 1, "name": "change"}],
             }
             truth.createIndex()
-            evaluation = COCOeval(truth, truth.loadRes(self._proposals), "segm")
+            proposals = truth.loadRes([dict(proposal) for proposal in self._proposals])
+            evaluation = COCOeval(truth, proposals, "segm")
             evaluation.params.maxDets = [MAX_PROPOSALS]
             evaluation.params.areaRng = [[0, 1e10]]
             evaluation.params.areaRngLbl = ["all"]

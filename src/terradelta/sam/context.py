@@ -119,18 +119,23 @@ def _cumulative(band: NDArray[np.uint8], weight: NDArray[Any]) -> NDArray[np.flo
 def _trust(before: Floats, after: Floats, cells: BoolArray) -> float:
     """How far the match is trusted, in [0, 1], from the embeddings it leads to.
 
-    With r the median angle at a cell over the median angle to other places: 1 up to
-    `RATIO_OF_FULL_TRUST`, falling to 0 where the dates are no more alike than any two places.
+    With r the median angle at a cell over the median angle to other places (those a multiple of a
+    quarter of the image away): 1 up to `RATIO_OF_FULL_TRUST`, falling to 0 where the dates are no more
+    alike than any two places.
     """
     step = max(1, int((cells.size / TRUST_CELLS) ** 0.5))
-    before, after = before[:, ::step, ::step], after[:, ::step, ::step]
     cells = cells[::step, ::step]
-    height, width = cells.shape
+    height, width = (4 * (side // 4) for side in cells.shape)
+    before, after = (z[:, ::step, ::step][:, :height, :width] for z in (before, after))
+    cells = cells[:height, :width]
     elsewhere = []
     for quarters in list(np.ndindex(4, 4))[1:]:
         shift = height * quarters[0] // 4, width * quarters[1] // 4
         both = cells & np.roll(cells, shift, (0, 1))
-        elsewhere.append(_median(_cell_angles(before, np.roll(after, shift, (1, 2))), both))
+        if both.any():
+            elsewhere.append(_median(_cell_angles(before, np.roll(after, shift, (1, 2))), both))
+    if not elsewhere:
+        return 1.0
     here = _median(_cell_angles(before, after), cells)
     ratio = here / max(float(np.mean(elsewhere)), SMALLEST_DEVIATION)
     return float(np.clip((1 - ratio) / (1 - RATIO_OF_FULL_TRUST), 0, 1))

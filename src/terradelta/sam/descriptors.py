@@ -101,7 +101,7 @@ def _derivatives(channel: Image, sigma: float) -> tuple[Image, Image]:
 def _structure(rows: Image, columns: Image) -> tuple[Image, Image, Image]:
     """Coherence and double-angle direction of the structure tensor, each in [-1, 1].
 
-    The added 1 (one lightness unit per pixel, squared) keeps flat ground, whose direction is noise,
+    The added 1 (one lightness unit per cell, squared) keeps flat ground, whose direction is noise,
     near zero.
     """
     xx, yy = _blur(columns**2, 6), _blur(rows**2, 6)

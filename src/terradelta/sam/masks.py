@@ -57,7 +57,7 @@ class Masks:
 
     @classmethod
     def from_labels(cls, labels: NDArray[np.int32], count: int) -> Masks:
-        """Every label 0 to ``count - 1`` of an int image [H, W] as one mask; negative is no mask."""
+        """Every label 0 to ``count - 1`` of an int image [H, W] as one mask; others are no mask."""
         height, width = labels.shape
         flat = np.ascontiguousarray(labels.T).ravel()
         first = np.empty(flat.size, bool)
@@ -67,7 +67,7 @@ class Masks:
         stop = np.append(start[1:], flat.size)
         owner = flat[start]
         order = np.argsort(owner, kind="stable")
-        order = order[np.searchsorted(owner[order], 0) :]
+        order = order[slice(*np.searchsorted(owner[order], (0, count)))]
         return cls((height, width), _offsets(owner[order], count), start[order], stop[order])
 
     @classmethod
@@ -151,7 +151,7 @@ class Masks:
 
     def sums(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
         """float64 [N]: the sum of a float image [H, W] over each mask."""
-        prefix = np.concatenate([[0.0], np.cumsum(image.T.ravel())])
+        prefix = np.concatenate([[0.0], np.cumsum(image.T.ravel(), dtype=np.float64)])
         per_run = prefix[self.stop] - prefix[self.start]
         return np.bincount(self.owner, per_run, len(self)).astype(np.float64)
 

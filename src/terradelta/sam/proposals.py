@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage.morphology import remove_small_holes, remove_small_objects
+from scipy import ndimage
+from skimage.morphology import remove_small_objects
 from torchvision.ops import nms
 
 from terradelta.sam.masks import FloatArray, IntArray, Masks
@@ -103,7 +104,8 @@ def clean_masks(masks: Masks, area: int) -> Masks:
     cleaned = [Masks.empty(masks.shape)]
     for n in range(len(masks)):
         crop, x0, y0 = masks.crop(n)
-        crop = remove_small_holes(crop, max_size=area - 1, connectivity=2)
+        holes = ndimage.binary_fill_holes(crop, np.ones((3, 3))) & ~crop
+        crop |= holes & ~remove_small_objects(holes, max_size=area - 1, connectivity=2)
         crop = remove_small_objects(crop, max_size=area - 1, connectivity=2)
         cleaned.append(Masks.from_dense(crop[None]).moved(masks.shape, x0, y0))
     return Masks.concatenate(cleaned)

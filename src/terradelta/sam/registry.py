@@ -100,7 +100,7 @@ def load_segmenter(
     from terradelta.sam.sam import SamSegmenter
 
     card = MODELS.get(name)
-    if card is None and not Path(name).exists():
+    if card is None and not os.path.exists(name):
         raise ModelError(
             f"unknown model {name!r}: not a file or folder, and not one of {', '.join(MODELS)}"
         )

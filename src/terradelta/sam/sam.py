@@ -99,7 +99,7 @@ class SamSegmenter(Segmenter):
             self._decode_batch(encoded, points, first, min_iou, min_stability)
             for first in range(0, len(points), POINTS_PER_BATCH)
         ]
-        return Proposals.concatenate(parts)
+        return Proposals.concatenate([Proposals.empty(encoded.shape), *parts])
 
     def _decode_batch(
         self,

@@ -83,6 +83,11 @@ class Proposals:
         )
 
     @classmethod
+    def empty(cls, shape: tuple[int, int]) -> Proposals:
+        none = np.zeros(0, np.float32)
+        return cls(Masks.empty(shape), none, none, np.zeros(0, np.int64))
+
+    @classmethod
     def concatenate(cls, parts: list[Proposals]) -> Proposals:
         return cls(
             Masks.concatenate([part.masks for part in parts]),

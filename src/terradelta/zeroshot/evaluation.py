@@ -43,7 +43,7 @@ def evaluate_pairs(
 ) -> Evaluation:
     """Run a model on every pair of a folder with ``A``, ``B`` and ``label``.
 
-    Files belong together by their name without suffix; a label is change where it is not 0.
+    Files belong together by their name without suffix; a label is change where it is valid and not 0.
 
     Raises:
         InputError: a subfolder or a partner is missing, or an image does not fit.
@@ -60,7 +60,7 @@ def evaluate_pairs(
 
 
 def evaluate_masks(pred: Path, truth: Path, *, progress: Progress = silent) -> Evaluation:
-    """Compare the masks of two folders; change is what is not 0.
+    """Compare the masks of two folders; change is what is valid and not 0.
 
     The objects of a predicted mask are its connected components, the largest first.
 
@@ -82,7 +82,8 @@ def evaluate_masks(pred: Path, truth: Path, *, progress: Progress = silent) -> E
 def _areas(rles: list[dict[str, Any]]) -> list[float]:
     from pycocotools import mask as coco
 
-    return [float(area) for area in coco.area(rles)] if rles else []
+    # One by one: pycocotools cannot count more than 255 masks at a time.
+    return [float(coco.area(rle)) for rle in rles]
 
 
 def _common_names(folders: list[Path]) -> list[tuple[Path, ...]]:
@@ -120,4 +121,4 @@ def _read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.b
             f"{path} is {raster.shape[1]} x {raster.shape[0]} px, its partner "
             f"{shape[1]} x {shape[0]}"
         )
-    return np.asarray((raster.values != 0).any(0))
+    return np.asarray((raster.values != 0).any(0) & raster.valid)

@@ -75,9 +75,11 @@ def _sums(masks: Masks, embedding: Embedding, table: torch.Tensor) -> NDArray[np
 def angles_between(x: NDArray[np.float64], y: NDArray[np.float64]) -> FloatArray:
     """Angle in degrees, float32 [N], between the rows of [N, C] and [N, C] (or [1, C]).
 
-    0 where either vector is zero: nothing is known there, so nothing changed.
+    0 where either vector is zero: nothing is known there, so nothing changed. Between unit vectors it
+    is 2 atan2(|u - v|, |u + v|), exactly 0 for equal ones, where the acos of a rounded cosine is not.
     """
-    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    dot = (x * y).sum(1)
-    cosine = np.divide(dot, norms, out=np.ones_like(dot), where=norms > 0)
-    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))), np.float32)
+    lengths = [np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (x, y)]
+    u, v = (a / np.where(length > 0, length, 1) for a, length in zip((x, y), lengths, strict=True))
+    angle = 2 * np.arctan2(np.linalg.norm(u - v, axis=1), np.linalg.norm(u + v, axis=1))
+    known = ((lengths[0] > 0) & (lengths[1] > 0))[:, 0]
+    return np.where(known, np.degrees(angle), 0).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import platform
 from datetime import UTC, datetime
@@ -49,8 +50,10 @@ def _save_polygons(changes: Changes, folder: Path) -> Path:
     table = changes.to_geodataframe()
     if changes.pair.georeference:
         path = folder / "changes.gpkg"
+        database = io.BytesIO()
+        table.to_file(database, layer="changes", driver="GPKG", engine="pyogrio")
         with replacing(path) as temporary:
-            table.to_file(temporary, layer="changes", driver="GPKG", engine="pyogrio")
+            temporary.write_bytes(database.getvalue())
         return path
     path = folder / "changes.geojson"
     collection = json.loads(table.to_json(drop_id=True))

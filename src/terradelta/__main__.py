@@ -1,0 +1,5 @@
+"""``python -m terradelta``."""
+
+from terradelta.cli import main
+
+main()
