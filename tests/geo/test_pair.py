@@ -77,12 +77,15 @@ def test_invalid_pixels_hold_the_mean_of_the_valid_ones() -> None:
     before = np.zeros((1, 4, 4), np.uint8)
     before[0, :, :3] = [[10, 0, 90], [20, 1, 90], [31, 2, 90], [255, 255, 255]]
     before[0, :3, 3] = 255
-    untouched = before.copy()
-    pair = load_pair(before, np.full((1, 4, 3), 7, np.uint8))
+    after = np.full((1, 4, 3), 7, np.uint8)
+    after[0, 3] = 99
+    given = before.copy(), after.copy()
+    pair = load_pair(before, after)
     np.testing.assert_array_equal(pair.before[0, 3], [20, 1, 90])
     np.testing.assert_array_equal(pair.before[0, :3], before[0, :3, :3])
     np.testing.assert_array_equal(pair.after, np.full((1, 4, 3), 7))
-    np.testing.assert_array_equal(before, untouched)
+    np.testing.assert_array_equal(before, given[0])
+    np.testing.assert_array_equal(after, given[1])
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int16", "int64", "uint64", "float32", "float64"])
@@ -97,7 +100,10 @@ def test_both_dates_share_one_stretch() -> None:
     before, after = ramp("uint16"), 2 * ramp("uint16")
     pair = load_pair(before, after)
     np.testing.assert_array_equal(pair.before[0, 20:100:2], pair.after[0, 10:50])
-    assert pair.after[0, 50, 0] > pair.before[0, 50, 0] > 0
+    assert pair.after[0, 95, 0] > pair.after[0, 60, 0] > pair.before[0, 100, 0] > 0
+    swapped = load_pair(after, before)
+    np.testing.assert_array_equal(swapped.before, pair.after)
+    np.testing.assert_array_equal(swapped.after, pair.before)
 
 
 def test_every_band_has_its_own_stretch() -> None:

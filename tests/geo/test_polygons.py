@@ -50,11 +50,11 @@ def test_a_transform_gives_coordinates_on_the_ground() -> None:
     assert outline.equals(box(1005, 1988, 1008, 1990))
 
 
-def test_a_rotated_grid_rotates_the_outline() -> None:
-    outline = mask_polygon(np.ones((2, 3), bool), 4, 5, Affine(1.2, 1.6, 100, 1.6, -1.2, 200))
-    corners = [(112.8, 200.4), (116.4, 205.2), (119.6, 202.8), (116, 198)]
+def test_a_sheared_grid_shears_the_outline() -> None:
+    outline = mask_polygon(np.ones((2, 3), bool), 4, 5, Affine(1.2, 0.5, 100, 1.6, -1.2, 200))
+    corners = [(107.3, 200.4), (110.9, 205.2), (111.9, 202.8), (108.3, 198)]
     assert outline.symmetric_difference(Polygon(corners)).area == pytest.approx(0, abs=1e-9)
-    assert outline.area == pytest.approx(2 * 3 * 4)
+    assert outline.area == pytest.approx(2 * 3 * 2.24)
 
 
 @pytest.mark.parametrize("seed", range(40))

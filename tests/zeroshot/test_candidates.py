@@ -167,6 +167,20 @@ def test_small_changes_are_found_in_enlarged_windows_and_placed_in_the_image(
         assert found.candidates.angle[overlap.argmax()] > 30
 
 
+def test_what_an_inner_border_of_a_window_cuts_is_left_to_the_other_views() -> None:
+    before = np.full((128, 176, 3), 90, np.uint8)
+    after = before.copy()
+    after[40:90, 60:120] = 200
+    found = search(RegionsOnACanvas(), load_pair(before, after), SETTINGS, 2)
+    windows = [look.view for look in found.examined[1:]]
+    assert {(v.x0, v.y0, v.x1, v.y1) for v in windows} == {
+        *((0, 0, 101, 74), (75, 0, 176, 74), (0, 54, 101, 128), (75, 54, 176, 128))
+    }
+    boxes = found.candidates.masks.boxes
+    assert len(boxes) > 0
+    assert not (boxes == [75, 54, 101, 74]).any()
+
+
 def test_progress_counts_up_to_all_steps(pair: Pair) -> None:
     told: list[tuple[str, int, int]] = []
     search(RegionsOnACanvas(), pair, SETTINGS, 2, lambda *step: told.append(step))

@@ -28,12 +28,12 @@ def summary(changes: Changes) -> Summary:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model() -> AnyChange:
     return AnyChange(points_per_side=32)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def session(model: AnyChange, village: Any) -> Iterator[Session]:
     with model.session(village.before, village.after) as opened:
         assert isinstance(opened, Session)
@@ -99,6 +99,16 @@ def test_a_query_keeps_what_is_like_the_click(session: Session, village: Any) ->
     assert not pools[roof_pixels].any()
 
 
+def test_a_query_turns_the_pixels_of_what_is_unlike_the_click_to_no_angle(
+    session: Session, village: Any
+) -> None:
+    everything, roofs = session.detect().pixel_angle, session.query([ROOF]).pixel_angle
+    inside_roof, inside_pool = np.s_[20:42, 24:56], np.s_[40:60, 120:140]
+    np.testing.assert_array_equal(roofs[inside_roof], everything[inside_roof])
+    assert everything[inside_pool].min() > 0
+    assert not roofs[inside_pool].any()
+
+
 def test_clicks_on_both_kinds_find_neither_as_their_mean_is_like_neither(
     session: Session, village: Any
 ) -> None:
@@ -143,9 +153,18 @@ def test_answers_say_what_was_asked(session: Session) -> None:
 def test_less_than_70_percent_of_a_change_lies_under_those_that_stand_out_more(
     session: Session,
 ) -> None:
-    changes = session.detect(angle=15)
-    masks, taken = changes.masks(), np.zeros((128, 176), bool)
-    assert len(changes) > 10
-    for n in np.argsort(-changes.iou, kind="stable"):
-        assert (masks[n] & taken).sum() < 0.7 * masks[n].sum()
-        taken |= masks[n]
+    by_angle, by_top = session.detect(angle=15), session.detect(top_k=40)
+    for changes, rank in ((by_angle, by_angle.iou), (by_top, by_top.angle)):
+        masks, taken = changes.masks(), np.zeros((128, 176), bool)
+        assert len(changes) > 10
+        for n in np.argsort(-rank, kind="stable"):
+            assert (masks[n] & taken).sum() < 0.7 * masks[n].sum()
+            taken |= masks[n]
+
+
+@pytest.mark.parametrize("angle", [15, 23, 30])
+def test_half_of_the_pixels_of_a_change_are_changed(session: Session, angle: float) -> None:
+    changes = session.detect(angle=angle)
+    assert len(changes) > 0
+    for mask in changes.masks():
+        assert changes.to_mask()[mask].mean() >= 0.5

@@ -53,4 +53,4 @@ def options(
 
 def main() -> None:
     """Entry point of the ``terradelta`` script."""
-    app()
+    app(prog_name="terradelta")

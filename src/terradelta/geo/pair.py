@@ -88,8 +88,9 @@ def _common_georeference(before: Raster, after: Raster) -> Georeference | None:
     if first is None or second is None:
         return None
     height, width = before.shape
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], float)
-    drift = [~first.transform * (second.transform * tuple(c)) - c for c in corners]
+    corners = np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]], float)
+    here, there = (np.array(g.transform, float).reshape(3, 3) for g in (first, second))
+    drift = np.linalg.solve(here, there @ corners) - corners
     if first.crs != second.crs or np.abs(drift).max() > 0.5:
         raise InputError(
             f"the rasters lie on different grids: {before.source} on {_grid(first)}, {after.source} "

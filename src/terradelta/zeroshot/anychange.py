@@ -122,7 +122,7 @@ class AnyChange:
         """All changes between two images.
 
         Args:
-            before: uint8 [H, W, 3], or the path of an image; see `terradelta.geo.load_pair` for
+            before: uint8 [H, W, 3], or the path of an image; see `terradelta.geo.pair.load_pair` for
                 other types.
             after: the same place later, on the same pixel grid.
             angle: a change is a mask whose two embeddings differ by more than this many degrees.

@@ -78,12 +78,12 @@ class Changes:
     def to_mask(self) -> NDArray[np.bool_]:
         """The pixel-level answer, bool [H, W].
 
-        A pixel is changed if a change holds it and its own angle exceeds the threshold. With SAM the
-        angle of a pixel is that of the most changed mask that holds it, so that this is the union of
+        Where `pixel_angle` exceeds the threshold, so that a larger threshold gives a subset. With SAM
+        the angle of a pixel is that of the most changed mask that holds it, and this is the union of
         the changes (AnyChange, section 4.1); with `regions` it is the mean over all masks that hold
         the pixel, weighted by predicted IoU.
         """
-        return self._masks.union() & (self.pixel_angle > self.threshold)
+        return np.asarray(self.pixel_angle > self.threshold)
 
     def score_image(self) -> FloatArray:
         """float32 [H, W]: the change confidence of every pixel, -cos of its angle."""

@@ -66,10 +66,12 @@ class Session:
         candidates = self._found.candidates
         embedding = query_embedding(clicks, self._segmenter, self._found.examined)
         distance = angle_to_query(candidates, embedding)
-        pixel_angle = self._found.pixel_angle
+        kind = candidates[distance <= alike]
         if self._segmenter.pixel_rule == "mean":
             pixel_distance = candidates.masks.paint_mean(distance, candidates.iou)
-            pixel_angle = np.where(pixel_distance <= alike, pixel_angle, np.float32(0))
+            pixel_angle = np.where(pixel_distance <= alike, self._found.pixel_angle, np.float32(0))
+        else:
+            pixel_angle = kind.masks.paint_max(kind.angle)
         asked = {
             "angle": angle,
             "threshold": threshold,
@@ -77,7 +79,7 @@ class Session:
             "points": [list(click) for click in clicks],
             "object_angle": alike,
         }
-        return self._answer(candidates[distance <= alike], pixel_angle, asked)
+        return self._answer(kind, pixel_angle, asked)
 
     def _answer(
         self, candidates: Candidates, pixel_angle: FloatArray, asked: Mapping[str, Any]
@@ -94,7 +96,9 @@ class Session:
             top_k=top_k,
         )
         kept = candidates[candidates.angle > chosen]
-        if layered and top_k is None:
+        if top_k is not None:
+            pixel_angle = np.where(kept.masks.union(), pixel_angle, np.float32(0))
+        elif layered:
             kept = kept[_mostly_above(kept.masks, pixel_angle, chosen)]
             kept = kept[np.sort(one_layer(kept.masks, kept.iou))]
         seconds = {stage: round(value, 3) for stage, value in self._found.seconds.items()}

@@ -23,8 +23,9 @@ def choose_threshold(
     """The threshold in degrees for proposals with ``angles`` (float32 [N], degrees).
 
     At most one of: ``angle``, a fixed angle; ``threshold="otsu"``, Otsu's threshold of the
-    proposals' own angles; ``top_k``, so that the k largest angles lie above it (fewer if equal angles
-    straddle the k-th, or if there are fewer above zero). None of them: ``default``.
+    proposals' own angles (``default`` if they are all alike); ``top_k``, so that the k largest angles
+    lie above it (fewer if equal angles straddle the k-th, or if there are fewer above zero). None of
+    them: ``default``.
 
     Raises:
         UsageError: two of them together, or a value out of range.
@@ -37,7 +38,7 @@ def choose_threshold(
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} contradict each other: give one")
     if threshold is not None:
-        return _otsu(angles, threshold)
+        return _otsu(angles, threshold, default)
     if top_k is not None:
         return _top_k(angles, top_k)
     chosen = default if angle is None else angle
@@ -46,11 +47,11 @@ def choose_threshold(
     return float(chosen)
 
 
-def _otsu(angles: FloatArray, name: str) -> float:
+def _otsu(angles: FloatArray, name: str, default: float) -> float:
     if name != "otsu":
         raise UsageError(f"unknown threshold {name!r}: give 'otsu', or a number as angle")
     if len(np.unique(angles)) < 2:
-        return float(angles.max(initial=0))
+        return default
     return float(threshold_otsu(angles))
 
 

@@ -1,0 +1,44 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from terradelta import MODELS
+from terradelta.cli import console
+
+Run = Callable[..., Any]
+
+
+def test_every_segmenter_is_listed_with_licence_size_angle_and_source(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console.out, "width", 80)
+    answer = run("models")
+    assert (answer.code, answer.err) == (0, "")
+    rows = {line.split()[0]: line for line in answer.out.splitlines() if line.strip()}
+    for name, card in MODELS.items():
+        row = rows[name]
+        assert f" {card.licence} " in row
+        assert f" {card.megabytes} " in row
+        assert f" {card.angle:g} " in row
+        if card.repository and card.revision:
+            assert f"{card.repository}@{card.revision[:8]}" in row
+
+
+def test_the_folder_of_the_weights_is_named(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERRADELTA_WEIGHTS", str(tmp_path / "weights [red]"))
+    assert f"looked for in {tmp_path}/weights [red]," in run("models").out
+
+
+def test_json_is_every_card_by_name(run: Run) -> None:
+    answer = run("models", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    printed = json.loads(answer.out)
+    assert list(printed) == list(MODELS)
+    for name, card in MODELS.items():
+        assert printed[name] == {field: getattr(card, field) for field in printed[name]}
+        assert {"summary", "licence", "angle", "repository", "revision"} <= set(printed[name])
