@@ -84,23 +84,7 @@ class Session:
     def _answer(
         self, candidates: Candidates, pixel_angle: FloatArray, asked: Mapping[str, Any]
     ) -> Changes:
-        top_k = asked["top_k"]
-        layered = self._segmenter.overlap_rule == "layer"
-        if layered and top_k is not None:
-            candidates = candidates[one_layer(candidates.masks, candidates.angle)]
-        chosen = choose_threshold(
-            candidates.angle,
-            self._default_angle,
-            angle=asked["angle"],
-            threshold=asked["threshold"],
-            top_k=top_k,
-        )
-        kept = candidates[candidates.angle > chosen]
-        if top_k is not None:
-            pixel_angle = np.where(kept.masks.union(), pixel_angle, np.float32(0))
-        elif layered:
-            kept = kept[_mostly_above(kept.masks, pixel_angle, chosen)]
-            kept = kept[np.sort(one_layer(kept.masks, kept.iou))]
+        kept, pixel_angle, threshold = self._select(candidates, pixel_angle, asked)
         seconds = {stage: round(value, 3) for stage, value in self._found.seconds.items()}
         given = {name: value for name, value in asked.items() if value is not None}
         return Changes(
@@ -109,11 +93,38 @@ class Session:
             iou=kept.iou,
             stability=kept.stability,
             date=[DATES[d] for d in kept.date],
-            threshold=chosen,
+            threshold=threshold,
             pixel_angle=pixel_angle,
             pair=self.pair,
             settings={**self._settings, "asked": given, "seconds": seconds},
         )
+
+    def _select(
+        self, candidates: Candidates, pixel_angle: FloatArray, asked: Mapping[str, Any]
+    ) -> tuple[Candidates, FloatArray, float]:
+        """The changes, the angle at every pixel, and the threshold.
+
+        A click or ``top_k`` asks for certain objects: pixels outside them then have the angle 0.
+        """
+        top_k = asked["top_k"]
+        layered = self._segmenter.overlap_rule == "layer"
+        if layered and top_k is not None:
+            candidates = candidates[one_layer(candidates.masks, candidates.angle)]
+        threshold = choose_threshold(
+            candidates.angle,
+            self._default_angle,
+            angle=asked["angle"],
+            threshold=asked["threshold"],
+            top_k=top_k,
+        )
+        kept = candidates[candidates.angle > threshold]
+        if layered and top_k is None:
+            kept = kept[_mostly_above(kept.masks, pixel_angle, threshold)]
+        if "points" in asked or top_k is not None:
+            pixel_angle = np.where(kept.masks.union(), pixel_angle, np.float32(0))
+        if layered and top_k is None:
+            kept = kept[np.sort(one_layer(kept.masks, kept.iou))]
+        return kept, pixel_angle, threshold
 
 
 def _mostly_above(masks: Masks, pixel_angle: FloatArray, threshold: float) -> BoolArray:
