@@ -158,6 +158,25 @@ def test_top_k_gives_the_k_largest_angles_at_most(sessions: list[Session], k: in
         np.testing.assert_array_equal(more.angle[: len(changes)], changes.angle)
 
 
+@pytest.mark.parametrize("k", [1, 5, 20])
+def test_the_mask_of_the_k_largest_angles_is_the_union_of_the_changes(
+    sessions: list[Session], k: int
+) -> None:
+    for session in sessions:
+        changes = session.detect(top_k=k)
+        assert changes.to_mask().any()
+        np.testing.assert_array_equal(changes.to_mask(), changes.masks().any(0))
+
+
+def test_a_larger_angle_changes_a_subset_of_the_pixels(sessions: list[Session]) -> None:
+    for session in sessions:
+        answers = [session.detect(angle=angle).to_mask() for angle in range(0, 65, 5)]
+        assert answers[0].any()
+        assert not answers[-1].any()
+        for more, fewer in pairwise(answers):
+            assert not (fewer & ~more).any()
+
+
 def test_by_the_rules_of_sam_a_larger_angle_gives_a_subset(places: list[Scene]) -> None:
     model = AnyChange(RegionsByRulesOfSam(), points_per_side=32)
     for place in places:

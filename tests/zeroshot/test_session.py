@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,18 @@ import pytest
 
 from terradelta import AnyChange, Changes
 from terradelta.errors import QueryError, UsageError
+from terradelta.sam.regions import RegionSegmenter
 from terradelta.zeroshot.session import Session
 
 ROOF, POOL = (40, 31, "after"), (130, 50, "after")
 Summary = tuple[Any, ...]
+
+
+class RegionsByRulesOfSam(RegionSegmenter):
+    """Duplicates go by their boxes, and a pixel is as changed as the most changed mask on it."""
+
+    pixel_rule = "union"
+    overlap_rule = "boxes"
 
 
 def summary(changes: Changes) -> Summary:
@@ -107,6 +116,24 @@ def test_a_query_turns_the_pixels_of_what_is_unlike_the_click_to_no_angle(
     np.testing.assert_array_equal(roofs[inside_roof], everything[inside_roof])
     assert everything[inside_pool].min() > 0
     assert not roofs[inside_pool].any()
+
+
+@pytest.mark.parametrize("angle", [10, 25, 40])
+def test_by_the_rules_of_sam_a_query_is_the_union_of_the_changes_it_keeps(
+    village: Any, angle: float
+) -> None:
+    model = AnyChange(RegionsByRulesOfSam(), points_per_side=32)
+    changes = model.query(village.before, village.after, [ROOF], angle=angle)
+    assert len(changes) > 0
+    np.testing.assert_array_equal(changes.to_mask(), changes.masks().any(0))
+    assert not changes.to_mask()[np.s_[40:60, 120:140]].any()
+
+
+def test_a_larger_angle_changes_a_subset_of_the_pixels_of_a_query(session: Session) -> None:
+    answers = [session.query([ROOF], angle=angle).to_mask() for angle in range(0, 65, 5)]
+    assert answers[0].any()
+    for more, fewer in pairwise(answers):
+        assert not (fewer & ~more).any()
 
 
 def test_clicks_on_both_kinds_find_neither_as_their_mean_is_like_neither(

@@ -81,7 +81,7 @@ class Changes:
         Where `pixel_angle` exceeds the threshold, so that a larger threshold gives a subset. With SAM
         the angle of a pixel is that of the most changed mask that holds it, and this is the union of
         the changes (AnyChange, section 4.1); with `regions` it is the mean over all masks that hold
-        the pixel, weighted by predicted IoU.
+        the pixel, weighted by predicted IoU. Of the k largest angles it is the union with either.
         """
         return np.asarray(self.pixel_angle > self.threshold)
 

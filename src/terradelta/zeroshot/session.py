@@ -120,7 +120,9 @@ class Session:
         kept = candidates[candidates.angle > threshold]
         if layered and top_k is None:
             kept = kept[_mostly_above(kept.masks, pixel_angle, threshold)]
-        if "points" in asked or top_k is not None:
+        if top_k is not None:
+            pixel_angle = kept.masks.paint_max(kept.angle)
+        elif "points" in asked:
             pixel_angle = np.where(kept.masks.union(), pixel_angle, np.float32(0))
         if layered and top_k is None:
             kept = kept[np.sort(one_layer(kept.masks, kept.iou))]
