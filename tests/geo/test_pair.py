@@ -61,7 +61,7 @@ def test_paths_and_arrays_make_the_same_pair(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.before, given.before)
     np.testing.assert_array_equal(read.after, given.after)
     assert read.bands == given.bands == ((1, 2, 3), (1,))
-    assert read.sources == (str(tmp_path / "before.png"), str(tmp_path / "after.png"))
+    assert read.sources == (tmp_path / "before.png", tmp_path / "after.png")
 
 
 def test_only_what_is_valid_in_both_is_valid() -> None:

@@ -52,7 +52,7 @@ def test_values_keep_their_type(tmp_path: Path, dtype: str) -> None:
     np.testing.assert_array_equal(raster.values, bands)
     assert raster.shape == raster.valid.shape == (5, 7)
     assert raster.valid.all()
-    assert raster.source == str(tmp_path / "a.tif")
+    assert raster.source == tmp_path / "a.tif"
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "webp", "jp2"])

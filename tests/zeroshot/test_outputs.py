@@ -203,9 +203,7 @@ def test_the_record_names_the_input_files_by_their_hash(placed: Changes, tmp_pat
     paths = tmp_path / "a.tif", tmp_path / "b.tif"
     paths[0].write_bytes(b"first")
     paths[1].write_bytes(b"second")
-    pair = replace(
-        placed.pair, sources=(str(paths[0]), str(paths[1])), bands=((1, 2, 3), (4, 3, 2))
-    )
+    pair = replace(placed.pair, sources=paths, bands=((1, 2, 3), (4, 3, 2)))
     run = describe_run(replace(placed, pair=pair), [])
     assert run["before"] == {
         "source": str(paths[0]),

@@ -22,14 +22,14 @@ class Pair:
     """``before``, ``after`` uint8 [H, W, 3]; ``valid`` bool [H, W], pixels valid in both dates.
 
     Invalid pixels hold the mean colour of the valid ones. ``georeference`` is that of both files, or
-    None; ``sources`` names both, ``bands`` those read of each.
+    None; ``sources`` names both, by path if they are files, ``bands`` those read of each.
     """
 
     before: NDArray[np.uint8]
     after: NDArray[np.uint8]
     valid: NDArray[np.bool_]
     georeference: Georeference | None
-    sources: tuple[str, str]
+    sources: tuple[str | Path, str | Path]
     bands: tuple[tuple[int, ...], tuple[int, ...]]
 
     @property
@@ -53,7 +53,7 @@ def load_pair(before: ImageLike, after: ImageLike) -> Pair:
     georeference = _common_georeference(*rasters)
     valid = rasters[0].valid & rasters[1].valid
     if not valid.any():
-        empty = [r.source for r in rasters if not r.valid.any()]
+        empty = [str(r.source) for r in rasters if not r.valid.any()]
         which = (
             f"{' and '.join(empty)} has no valid pixel" if empty else "no pixel is valid in both"
         )

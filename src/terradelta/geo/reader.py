@@ -46,7 +46,7 @@ class Raster:
     values: NDArray[Any]
     valid: NDArray[np.bool_]
     georeference: Georeference | None
-    source: str
+    source: str | Path
     bands: tuple[int, ...]
 
     @property
@@ -75,7 +75,7 @@ def read_raster(path: str | Path) -> Raster:
         with warnings.catch_warnings(), rasterio.Env(**GDAL_OPTIONS):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path) as source:
-                return _read(source, str(path))
+                return _read(source, path)
     except (RasterioError, OSError) as error:
         raise InputError(f"{path} cannot be read as an image: {_reason(error)}") from error
 
@@ -100,7 +100,7 @@ def raster_of(array: NDArray[Any], source: str) -> Raster:
     return _raster(np.moveaxis(colours, -1, 0), opaque, None, source, bands)
 
 
-def _read(source: Any, name: str) -> Raster:
+def _read(source: Any, name: Path) -> Raster:
     if source.count == 0:
         first = next(iter(source.subdatasets), name)
         raise InputError(
@@ -134,7 +134,7 @@ def _raster(
     values: NDArray[Any],
     opaque: NDArray[np.bool_],
     georeference: Georeference | None,
-    source: str,
+    source: str | Path,
     bands: tuple[int, ...],
 ) -> Raster:
     if values.size == 0:
@@ -146,7 +146,7 @@ def _raster(
     return Raster(values, valid, georeference, source, bands)
 
 
-def _check_type(values: NDArray[Any], source: str) -> None:
+def _check_type(values: NDArray[Any], source: str | Path) -> None:
     if values.dtype.kind not in "buif":
         raise InputError(f"{source} holds {values.dtype} values: convert it to real numbers")
 
@@ -170,7 +170,7 @@ def _palette(source: Any) -> NDArray[np.uint8] | None:
     return table
 
 
-def _orientation(source: Any, name: str) -> str:
+def _orientation(source: Any, name: Path) -> str:
     """EXIF orientation of a photograph, "1" to "8". GDAL tells it of JPEG only."""
     if source.driver in ("PNG", "WEBP"):
         with suppress(OSError, SyntaxError, ValueError), Image.open(name) as photo:

@@ -6,12 +6,16 @@ worked out from the tensors, so that any SAM of that family loads, not only the 
 
 from __future__ import annotations
 
+import logging
 import pickle
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.utils import logging as hub_logging
 from transformers import SamConfig, SamModel
 from transformers.utils import logging as transformers_logging
 
@@ -79,19 +83,28 @@ def load_path(path: Path) -> SamModel:
     return _from_original(path)
 
 
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """What these libraries would warn of is raised here, in one line."""
+    levels = [library.get_verbosity() for library in (hub_logging, transformers_logging)]
+    hub_logging.set_verbosity(logging.ERROR)
+    transformers_logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        hub_logging.set_verbosity(levels[0])
+        transformers_logging.set_verbosity(levels[1])
+
+
+@_without_warnings()
 def _from_pretrained(source: str, **options: Any) -> SamModel:
     config = SamConfig.from_pretrained(source, **options)
     if config.model_type != "sam":
         raise ValueError(f"its config.json is of a {config.model_type!r} model")
     config.mask_decoder_config.layer_norm_eps = DECODER_EPSILON
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        model, report = SamModel.from_pretrained(
-            source, config=config, use_safetensors=True, output_loading_info=True, **options
-        )
-    finally:
-        transformers_logging.set_verbosity(verbosity)
+    model, report = SamModel.from_pretrained(
+        source, config=config, use_safetensors=True, output_loading_info=True, **options
+    )
     missing = sorted(key for key in report["missing_keys"] if "shared_image_embedding" not in key)
     if missing:
         raise ValueError(f"{len(missing)} tensors are missing, the first is {missing[0]}")

@@ -17,8 +17,9 @@ from terradelta.sam.registry import load_segmenter
 from terradelta.sam.segmenter import Segmenter
 from terradelta.zeroshot.candidates import Progress, search, silent
 from terradelta.zeroshot.changes import Changes
-from terradelta.zeroshot.query import ClickLike
+from terradelta.zeroshot.query import ClickLike, parse_clicks
 from terradelta.zeroshot.session import Session
+from terradelta.zeroshot.thresholds import check_choice
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,7 @@ PRESETS: dict[str, dict[str, float]] = {
 
 MAX_POINTS_PER_SIDE = 1024
 MAX_UPSCALE = 8
+WHOLE_NUMBERS = ("points_per_side", "min_region_area", "upscale")
 
 
 class AnyChange:
@@ -135,8 +137,9 @@ class AnyChange:
             InputError: the images cannot be read or do not fit each other.
             UsageError: the threshold is out of range or given twice.
         """
-        with self.session(before, after, progress=progress) as pair:
-            return pair.detect(angle=angle, threshold=threshold, top_k=top_k)
+        check_choice(angle, threshold, top_k)
+        session = self._open(load_pair(before, after), progress)
+        return session.detect(angle=angle, threshold=threshold, top_k=top_k)
 
     def query(
         self,
@@ -163,18 +166,19 @@ class AnyChange:
         Raises:
             QueryError: a click is malformed, lies outside the image or gives no mask.
         """
-        with self.session(before, after, progress=progress) as pair:
-            return pair.query(
-                points, object_angle=object_angle, angle=angle, threshold=threshold, top_k=top_k
-            )
+        check_choice(angle, threshold, top_k)
+        pair = load_pair(before, after)
+        clicks = parse_clicks(points, pair.shape)
+        return self._open(pair, progress).query(
+            clicks, object_angle=object_angle, angle=angle, threshold=threshold, top_k=top_k
+        )
 
     @contextmanager
     def session(
         self, before: ImageLike, after: ImageLike, *, progress: Progress = silent
     ) -> Iterator[Session | TorchangeSession]:
         """Encode and propose once, then ask for changes or click as often as needed."""
-        pair = load_pair(before, after)
-        yield self._open(pair, progress)
+        yield self._open(load_pair(before, after), progress)
 
     def _open(self, pair: Pair, progress: Progress) -> Session | TorchangeSession:
         if self.compat == "torchange":
@@ -210,3 +214,5 @@ def _check_ranges(given: dict[str, Any], min_region_area: int, upscale: int) -> 
     for name, value, low, high in checked:
         if not low <= value <= high:
             raise UsageError(f"{name} is {value}: it must lie between {low} and {high}")
+        if name in WHOLE_NUMBERS and value != int(value):
+            raise UsageError(f"{name} is {value}: it must be a whole number")

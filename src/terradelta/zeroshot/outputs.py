@@ -108,11 +108,11 @@ def describe_run(changes: Changes, files: list[str]) -> dict[str, Any]:
     }
 
 
-def _describe_input(source: str, pixels: Any, bands: tuple[int, ...]) -> dict[str, Any]:
-    path = Path(source)
-    content = path.read_bytes() if path.is_file() else np.ascontiguousarray(pixels).tobytes()
+def _describe_input(source: str | Path, pixels: Any, bands: tuple[int, ...]) -> dict[str, Any]:
+    in_memory = np.ascontiguousarray(pixels).tobytes
+    content = source.read_bytes() if isinstance(source, Path) else in_memory()
     return {
-        "source": source,
+        "source": str(source),
         "sha256": hashlib.sha256(content).hexdigest(),
         "bands": list(bands),
     }

@@ -28,34 +28,39 @@ def choose_threshold(
     them: ``default``.
 
     Raises:
+        UsageError: see `check_choice`.
+    """
+    check_choice(angle, threshold, top_k)
+    if threshold is not None:
+        return _otsu(angles, default)
+    if top_k is not None:
+        return _top_k(angles, int(top_k))
+    return float(default if angle is None else angle)
+
+
+def check_choice(angle: float | None, threshold: str | None, top_k: int | None) -> None:
+    """What can be said of a choice before any work is done.
+
+    Raises:
         UsageError: two of them together, or a value out of range.
     """
-    given = [
-        name
-        for name, value in (("angle", angle), ("threshold", threshold), ("top_k", top_k))
-        if value is not None
-    ]
+    named = {"angle": angle, "threshold": threshold, "top_k": top_k}
+    given = [name for name, value in named.items() if value is not None]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} contradict each other: give one")
-    if threshold is not None:
-        return _otsu(angles, threshold, default)
-    if top_k is not None:
-        return _top_k(angles, top_k)
-    chosen = default if angle is None else angle
-    if not 0 <= chosen <= 180:
-        raise UsageError(f"the angle is {chosen}: it must lie between 0 and 180 degrees")
-    return float(chosen)
+    if threshold not in (None, "otsu"):
+        raise UsageError(f"unknown threshold {threshold!r}: give 'otsu', or a number as angle")
+    if top_k is not None and (top_k < 1 or top_k != int(top_k)):
+        raise UsageError(f"top_k is {top_k}: it must be a whole number, at least 1")
+    if angle is not None and not 0 <= angle <= 180:
+        raise UsageError(f"the angle is {angle}: it must lie between 0 and 180 degrees")
 
 
-def _otsu(angles: FloatArray, name: str, default: float) -> float:
-    if name != "otsu":
-        raise UsageError(f"unknown threshold {name!r}: give 'otsu', or a number as angle")
+def _otsu(angles: FloatArray, default: float) -> float:
     if len(np.unique(angles)) < 2:
         return default
     return float(threshold_otsu(angles))
 
 
 def _top_k(angles: FloatArray, k: int) -> float:
-    if k < 1:
-        raise UsageError(f"top_k is {k}: it must be at least 1")
     return float(np.sort(angles)[-k - 1]) if k < len(angles) else 0.0
