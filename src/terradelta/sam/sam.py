@@ -19,6 +19,9 @@ from torch.nn import functional
 from transformers import SamModel
 
 from terradelta.errors import UsageError
+from terradelta.sam.allocator import keep_freed_memory
+from terradelta.sam.decoder import FoldedDecoder, Shared
+from terradelta.sam.encoder import speed_up_encoder
 from terradelta.sam.masks import Masks
 from terradelta.sam.segmenter import (
     RGB,
@@ -29,19 +32,24 @@ from terradelta.sam.segmenter import (
     Proposals,
     Segmenter,
 )
+from terradelta.sam.upsampling import EnlargedLogits
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
-STABILITY_OFFSET = 1.0
-POINTS_PER_BATCH = 16
+STABILITY_OFFSETS = 1.0, -1.0
+POINTS_PER_BATCH = {"cpu": 8, "cuda": 64, "mps": 16}
+"""On a CPU as many as the caches hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class _SamState:
-    """Modulated embedding [1, C, s, s] and the size of the image on the canvas, in px."""
+    """Modulated embedding [1, C, s, s], the size of the image on the canvas, in px, and what all points
+    share of the mask decoder.
+    """
 
     modulated: torch.Tensor
     resized: tuple[int, int]
+    shared: Shared
 
 
 class SamSegmenter(Segmenter):
@@ -69,7 +77,11 @@ class SamSegmenter(Segmenter):
         self.name = name
         self.device = _available(torch.device(device))
         self.dtype = dtype or torch.float32
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.network = network.to(self.device)
+        speed_up_encoder(self.network)
+        self._decoder = FoldedDecoder(self.network)
         self.canvas_px: int = int(network.config.vision_config.image_size)
         self.patch = int(network.config.vision_config.patch_size)
 
@@ -84,7 +96,8 @@ class SamSegmenter(Segmenter):
         z = (modulated[0] - norm.bias[:, None, None]) / norm.weight[:, None, None]
         rows = Axis.half_pixel(height, resized[0] / height / self.patch, self._cells(resized[0]))
         columns = Axis.half_pixel(width, resized[1] / width / self.patch, self._cells(resized[1]))
-        return Encoded((height, width), Embedding(z, rows, columns), _SamState(modulated, resized))
+        state = _SamState(modulated, resized, self._decoder.share(modulated))
+        return Encoded((height, width), Embedding(z, rows, columns), state)
 
     @torch.inference_mode()
     def decode(
@@ -95,63 +108,76 @@ class SamSegmenter(Segmenter):
         min_iou: float = 0.0,
         min_stability: float = 0.0,
     ) -> Proposals:
-        parts = [
-            self._decode_batch(encoded, points, first, min_iou, min_stability)
-            for first in range(0, len(points), POINTS_PER_BATCH)
-        ]
-        return Proposals.concatenate([Proposals.empty(encoded.shape), *parts])
+        prompts = self._prompts(encoded, points)
+        batch = POINTS_PER_BATCH.get(self.device.type, POINTS_PER_BATCH["cpu"])
+        parts = [Proposals.empty(encoded.shape)]
+        for first in range(0, len(points), batch):
+            some = prompts[first : first + batch]
+            parts.append(self._decode_batch(encoded, some, first, min_iou, min_stability))
+        return Proposals.concatenate(parts)
+
+    def _prompts(self, encoded: Encoded, points: NDArray[Any]) -> torch.Tensor:
+        """Sparse embeddings float32 [P, 2, C] of single foreground points [P, 2]."""
+        resized, (height, width) = encoded.state.resized, encoded.shape
+        on_canvas = points * np.array([resized[1] / width, resized[0] / height])
+        placed = torch.as_tensor(on_canvas, dtype=torch.float32, device=self.device)
+        labels = torch.ones((1, len(points), 1), dtype=torch.int, device=self.device)
+        sparse, _ = self.network.prompt_encoder(
+            input_points=placed[None, :, None, :],
+            input_labels=labels,
+            input_boxes=None,
+            input_masks=None,
+        )
+        return sparse[0]
 
     def _decode_batch(
         self,
         encoded: Encoded,
-        points: NDArray[Any],
+        prompts: torch.Tensor,
         first: int,
         min_iou: float,
         min_stability: float,
     ) -> Proposals:
-        batch = points[first : first + POINTS_PER_BATCH]
-        logits, iou = self._predict(encoded, batch)
-        owner = torch.arange(first, first + len(batch), device=self.device)
-        owner = owner.repeat_interleave(logits.shape[1])
-        logits, iou = logits.flatten(0, 1), iou.flatten()
-        keep = iou > min_iou
-        logits, iou, owner = logits[keep], iou[keep], owner[keep]
-        logits = self._to_image(logits, encoded)
-        stability = stability_of(logits)
-        keep = (stability >= min_stability) & (logits > 0).flatten(1).any(1)
+        shared = encoded.state.shared
+        decoded = self._decoder.decode(shared, prompts)
+        wanted = decoded.iou > min_iou
+        points = wanted.any(1).nonzero()[:, 0]
+        if not len(points):
+            return Proposals.empty(encoded.shape)
+        logits = self._decoder.masks(shared, decoded[points])[wanted[points]]
+        point, which = wanted.nonzero(as_tuple=True)
+        masks, stability, kept = self._masks(logits, encoded, min_stability)
         return Proposals(
-            Masks.from_dense(logits[keep] > 0),
-            iou[keep].cpu().numpy(),
-            stability[keep].cpu().numpy(),
-            owner[keep].cpu().numpy(),
+            masks,
+            decoded.iou[point, which][kept].cpu().numpy(),
+            stability.cpu().numpy(),
+            first + point[kept].cpu().numpy(),
         )
 
-    def _predict(self, encoded: Encoded, points: NDArray[Any]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Low-resolution logits [P, 3, 4s, 4s] and predicted IoU [P, 3], float32."""
-        state: _SamState = encoded.state
-        scale = np.array([state.resized[1] / encoded.shape[1], state.resized[0] / encoded.shape[0]])
-        on_canvas = torch.as_tensor(points * scale, dtype=torch.float32, device=self.device)
-        labels = torch.ones((1, len(points), 1), dtype=torch.int, device=self.device)
-        with self._autocast():
-            sparse, dense = self.network.prompt_encoder(
-                input_points=on_canvas[None, :, None, :],
-                input_labels=labels,
-                input_boxes=None,
-                input_masks=None,
-            )
-            logits, iou = self.network.mask_decoder(
-                image_embeddings=state.modulated,
-                image_positional_embeddings=self.network.get_image_wide_positional_embeddings(),
-                sparse_prompt_embeddings=sparse,
-                dense_prompt_embeddings=dense,
-                multimask_output=True,
-            )
-        return logits[0].float(), iou[0].float()
+    def _masks(
+        self, logits: torch.Tensor, encoded: Encoded, min_stability: float
+    ) -> tuple[Masks, torch.Tensor, torch.Tensor]:
+        """Masks of low-resolution logits [M, 4 s, 4 s] that are stable and not empty.
+
+        With their stability [K] and positions [K].
+        """
+        if encoded.state.resized == encoded.shape:
+            enlarged = EnlargedLogits.of(logits, self.canvas_px // logits.shape[1], encoded.shape)
+            inner, outer = (enlarged.areas_above(offset) for offset in STABILITY_OFFSETS)
+            stability = inner / outer.clamp(min=1)
+            kept = ((stability >= min_stability) & (outer > 0)).nonzero()[:, 0]
+            dense = enlarged[kept].above(0)
+        else:
+            whole = self._to_image(logits, encoded)
+            stability = stability_of(whole)
+            kept = (stability >= min_stability).nonzero()[:, 0]
+            dense = whole[kept] > 0
+        filled = dense.flatten(1).any(1)
+        kept = kept[filled]
+        return Masks.from_dense(dense[filled]), stability[kept], kept
 
     def _to_image(self, logits: torch.Tensor, encoded: Encoded) -> torch.Tensor:
-        """Logits [N, 4s, 4s] of the canvas to [N, H, W] of the image, as SAM does: by two resamplings."""
-        if not len(logits):
-            return logits.new_zeros((0, *encoded.shape))
+        """Logits [M, 4 s, 4 s] of the canvas to [M, H, W] of the image, in SAM's two resamplings."""
         height, width = encoded.state.resized
         canvas = _resample(logits, (self.canvas_px, self.canvas_px))
         return _resample(canvas[:, :height, :width], encoded.shape)
@@ -185,8 +211,7 @@ def resized_shape(shape: tuple[int, int], canvas: int) -> tuple[int, int]:
 
 def stability_of(logits: torch.Tensor) -> torch.Tensor:
     """Area of logits above +1 over area above -1, [N] from [N, H, W]; 0 where nothing is above -1."""
-    inner = (logits > STABILITY_OFFSET).flatten(1).sum(1)
-    outer = (logits > -STABILITY_OFFSET).flatten(1).sum(1)
+    inner, outer = ((logits > offset).flatten(1).sum(1) for offset in STABILITY_OFFSETS)
     return inner / outer.clamp(min=1)
 
 
