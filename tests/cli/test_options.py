@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 import torch
 
-from terradelta.cli.options import Dtype, Preset, load_model
+from terradelta.cli.options import Approximation, Dtype, Preset, load_model
 from terradelta.errors import ModelError, UsageError
+from terradelta.sam.proposals import APPROXIMATIONS
 from terradelta.zeroshot.anychange import PRESETS
 
 UNSET: dict[str, Any] = {
@@ -23,6 +24,7 @@ UNSET: dict[str, Any] = {
 
 def test_the_presets_on_offer_are_those_there_are() -> None:
     assert [preset.value for preset in Preset] == list(PRESETS)
+    assert [name.value for name in Approximation] == list(APPROXIMATIONS)
 
 
 def test_the_dtypes_on_offer_are_dtypes_of_torch() -> None:

@@ -59,6 +59,7 @@ class Given(Segmenter):
         *,
         min_iou: float = 0.0,
         min_stability: float = 0.0,
+        coarse_stability: bool = False,
     ) -> Proposals:
         self.points = points
         return self.found[(self.found.iou > min_iou) & (self.found.stability >= min_stability)]
@@ -263,3 +264,26 @@ def test_what_is_outside_a_round_mask_is_no_hole() -> None:
     disc = (y - 32) ** 2 + (x - 32) ** 2 <= 10**2
     cleaned = clean_masks(Masks.from_dense(disc[None]), 50)
     np.testing.assert_array_equal(cleaned.dense()[0], disc)
+
+
+class Halved(Given):
+    """One mask, the left half, wherever it is asked; remembers the points."""
+
+    def __init__(self) -> None:
+        super().__init__([rectangle(0, 0, 15, 20)], [0.9], [0.9])
+        self.asked: list[NDArray[Any]] = []
+
+    def decode(self, encoded: Encoded, points: NDArray[Any], **limits: Any) -> Proposals:
+        self.asked.append(points)
+        return super().decode(encoded, points, **limits)
+
+
+def test_an_approximate_grid_is_dense_only_where_the_coarse_one_found_nothing() -> None:
+    segmenter = Halved()
+    settings = ProposalSettings(4, pred_iou=0.0, stability=0.0, nms=0.7, approximate=("grid",))
+    found = propose(segmenter, encoded(), settings)
+    coarse, dense = segmenter.asked
+    np.testing.assert_array_equal(coarse, point_grid(SHAPE, 2))
+    full = point_grid(SHAPE, 4)
+    np.testing.assert_array_equal(dense, full[full[:, 0] >= 15])
+    assert len(found) == 1

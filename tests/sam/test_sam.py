@@ -72,6 +72,22 @@ def test_points_do_not_depend_on_their_batch(sam: SamSegmenter, scene: Scene) ->
     assert (mine.masks.dense() != last.masks.dense()).mean() < 1e-3
 
 
+def test_coarse_stability_is_that_of_the_low_resolution_logits(
+    sam: SamSegmenter, scene: Scene
+) -> None:
+    encoded = sam.encode(scene.before)
+    points = np.random.default_rng(1).uniform(0, 256, (8, 2))
+    shared = encoded.state.shared
+    with torch.inference_mode():
+        decoded = sam._decoder.decode(shared, sam._prompts(encoded, points))
+        stability = stability_of(sam._decoder.masks(shared, decoded).flatten(0, 1))
+    limit = float(stability.median()) - 1e-4
+    found = sam.decode(encoded, points, min_iou=-10.0, min_stability=limit, coarse_stability=True)
+    assert len(found) == (stability >= limit).sum()
+    exact = sam.decode(encoded, points, min_iou=-10.0)
+    assert set(found.iou) <= set(exact.iou)
+
+
 def test_no_points_give_no_masks(sam: SamSegmenter, scene: Scene) -> None:
     assert len(sam.decode(sam.encode(scene.before), np.zeros((0, 2)))) == 0
 

@@ -405,3 +405,19 @@ def test_the_public_names_are_there_and_no_others_are_made_up() -> None:
     assert terradelta.Changes is Changes
     with pytest.raises(AttributeError, match="no attribute 'Change'"):
         _ = terradelta.Change
+
+
+@pytest.mark.parametrize("wrong", ["grid", ["grid", "colour"]])
+def test_an_unknown_approximation_is_named(wrong: Any) -> None:
+    with pytest.raises(UsageError, match="grid, stability"):
+        AnyChange(approximate=wrong)
+
+
+def test_the_approximate_grid_finds_most_of_the_exact_changes(places: list[Scene]) -> None:
+    exact, approximate = (
+        AnyChange(points_per_side=48, approximate=names) for names in ((), ("grid",))
+    )
+    for place in places:
+        expected = exact.detect(place.before, place.after).to_mask()
+        found = approximate.detect(place.before, place.after).to_mask()
+        assert (found & expected).sum() > 0.7 * expected.sum()

@@ -26,6 +26,7 @@ def detect(
     upscale: o.UpscaleOption = 1,
     device: o.DeviceOption = "cpu",
     dtype: o.DtypeOption = o.Dtype.float32,
+    approximate: o.ApproximateOption = None,
     json: o.JsonOption = False,
 ) -> None:
     """Find all changes between two images and write them as polygons, mask, score and picture."""
@@ -34,7 +35,7 @@ def detect(
     writable_folder(folder)
     anychange = o.load_model(
         model, preset, points_per_side, pred_iou, stability, nms, min_region_area, upscale, device,
-        dtype,
+        dtype, approximate,
     )  # fmt: skip
     with progress() as report:
         changes = anychange.detect(

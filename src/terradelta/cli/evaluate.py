@@ -32,6 +32,7 @@ def evaluate(
     upscale: o.UpscaleOption = 1,
     device: o.DeviceOption = "cpu",
     dtype: o.DtypeOption = o.Dtype.float32,
+    approximate: o.ApproximateOption = None,
     json: o.JsonOption = False,
 ) -> None:
     """Measure against the truth, pooled over a folder: run on its pairs, or compare masks on disk.
@@ -48,7 +49,7 @@ def evaluate(
         if data is not None:
             anychange = o.load_model(
                 model, preset, points_per_side, pred_iou, stability, nms, min_region_area, upscale,
-                device, dtype,
+                device, dtype, approximate,
             )  # fmt: skip
             result = evaluate_pairs(
                 anychange, data, angle=angle, threshold="otsu" if otsu else None, progress=report

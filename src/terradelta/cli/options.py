@@ -17,6 +17,13 @@ class Preset(StrEnum):
     paper_xview2 = "paper-xview2"
 
 
+class Approximation(StrEnum):
+    """Names of `terradelta.sam.proposals.APPROXIMATIONS`."""
+
+    grid = "grid"
+    stability = "stability"
+
+
 class Dtype(StrEnum):
     """dtypes of the network's matrix products."""
 
@@ -71,6 +78,13 @@ UpscaleOption = Annotated[
     int, typer.Option(help="Enlarge the images by this factor to find tiny changes.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda or mps.")]
+ApproximateOption = Annotated[
+    list[Approximation] | None,
+    typer.Option(
+        help="Trade exactness for speed (SAM): a coarse grid of points first, stability on "
+        "low-resolution logits. Repeat it for both."
+    ),
+]
 DtypeOption = Annotated[Dtype, typer.Option(help="dtype of the network's matrix products.")]
 
 
@@ -85,6 +99,7 @@ def load_model(
     upscale: int,
     device: str,
     dtype: Dtype,
+    approximate: list[Approximation] | None = None,
 ) -> Any:
     """The `AnyChange` that the options describe."""
     import torch
@@ -107,4 +122,5 @@ def load_model(
         upscale=upscale,
         device=device,
         dtype=getattr(torch, dtype.value),
+        approximate=[name.value for name in approximate or ()],
     )

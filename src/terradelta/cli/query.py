@@ -40,6 +40,7 @@ def query(
     upscale: o.UpscaleOption = 1,
     device: o.DeviceOption = "cpu",
     dtype: o.DtypeOption = o.Dtype.float32,
+    approximate: o.ApproximateOption = None,
     json: o.JsonOption = False,
 ) -> None:
     """Find the changes of one kind of object: click one, or several, on either date."""
@@ -49,7 +50,7 @@ def query(
     writable_folder(folder)
     anychange = o.load_model(
         model, preset, points_per_side, pred_iou, stability, nms, min_region_area, upscale, device,
-        dtype,
+        dtype, approximate,
     )  # fmt: skip
     with progress() as report:
         changes = anychange.query(

@@ -17,6 +17,10 @@ from terradelta.sam.segmenter import BoolArray, Encoded, Proposals, Segmenter
 MAX_AREA = 0.8
 """A mask over more of the image than this is its background, not an object (torchange 0.0.4)."""
 COVERED = 0.7
+APPROXIMATIONS = {
+    "grid": "segment a grid of half as many points a side first, then only points in no mask of it",
+    "stability": "measure SAM's stability on its low-resolution logits",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class ProposalSettings:
     """``points_per_side`` n of the n x n grid; lowest predicted IoU and stability; IoU of box NMS.
 
     ``min_region_area`` px: smaller islands of a mask are removed and smaller holes filled.
+    ``approximate`` names of `APPROXIMATIONS`; none of them by default.
     """
 
     points_per_side: int
@@ -31,6 +36,7 @@ class ProposalSettings:
     stability: float
     nms: float
     min_region_area: int = 0
+    approximate: tuple[str, ...] = ()
 
 
 def point_grid(shape: tuple[int, int], per_side: int) -> NDArray[np.float64]:
@@ -50,12 +56,7 @@ def propose(
 
     ``valid`` bool [H, W]: masks lose the pixels where it is False.
     """
-    found = segmenter.decode(
-        encoded,
-        point_grid(encoded.shape, settings.points_per_side),
-        min_iou=settings.pred_iou,
-        min_stability=settings.stability,
-    )
+    found = _on_grid(segmenter, encoded, settings)
     found = _replace_masks(found, found.masks if valid is None else found.masks.restrict(valid))
     area = encoded.shape[0] * encoded.shape[1]
     found = found[found.masks.areas < MAX_AREA * area]
@@ -65,6 +66,26 @@ def propose(
         found = _replace_masks(found, cleaned)
         found = found[box_nms(found.masks.boxes, found.iou, settings.nms)]
     return found
+
+
+def _on_grid(segmenter: Segmenter, encoded: Encoded, settings: ProposalSettings) -> Proposals:
+    def decode(points: NDArray[np.float64]) -> Proposals:
+        return segmenter.decode(
+            encoded,
+            points,
+            min_iou=settings.pred_iou,
+            min_stability=settings.stability,
+            coarse_stability="stability" in settings.approximate,
+        )
+
+    points = point_grid(encoded.shape, settings.points_per_side)
+    if "grid" not in settings.approximate:
+        return decode(points)
+    first = decode(point_grid(encoded.shape, max(1, settings.points_per_side // 2)))
+    small = first.masks.areas < MAX_AREA * encoded.shape[0] * encoded.shape[1]
+    covered = first.masks[small].union()
+    x, y = points.astype(np.int64).T
+    return Proposals.concatenate([first, decode(points[~covered[y, x]])])
 
 
 def _replace_masks(proposals: Proposals, masks: Masks) -> Proposals:

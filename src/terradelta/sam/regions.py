@@ -82,6 +82,7 @@ class RegionSegmenter(Segmenter):
         *,
         min_iou: float = 0.0,
         min_stability: float = 0.0,
+        coarse_stability: bool = False,
     ) -> Proposals:
         """See `Segmenter.decode`. A region hit by several points is returned once, for the first."""
         height, width = encoded.shape

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -107,13 +107,16 @@ class SamSegmenter(Segmenter):
         *,
         min_iou: float = 0.0,
         min_stability: float = 0.0,
+        coarse_stability: bool = False,
     ) -> Proposals:
         prompts = self._prompts(encoded, points)
         batch = POINTS_PER_BATCH.get(self.device.type, POINTS_PER_BATCH["cpu"])
         parts = [Proposals.empty(encoded.shape)]
         for first in range(0, len(points), batch):
-            some = prompts[first : first + batch]
-            parts.append(self._decode_batch(encoded, some, first, min_iou, min_stability))
+            found = self._decode_batch(
+                encoded, prompts[first : first + batch], min_iou, min_stability, coarse_stability
+            )
+            parts.append(replace(found, point=found.point + first))
         return Proposals.concatenate(parts)
 
     def _prompts(self, encoded: Encoded, points: NDArray[Any]) -> torch.Tensor:
@@ -134,9 +137,9 @@ class SamSegmenter(Segmenter):
         self,
         encoded: Encoded,
         prompts: torch.Tensor,
-        first: int,
         min_iou: float,
         min_stability: float,
+        coarse_stability: bool,
     ) -> Proposals:
         shared = encoded.state.shared
         decoded = self._decoder.decode(shared, prompts)
@@ -146,12 +149,16 @@ class SamSegmenter(Segmenter):
             return Proposals.empty(encoded.shape)
         logits = self._decoder.masks(shared, decoded[points])[wanted[points]]
         point, which = wanted.nonzero(as_tuple=True)
+        if coarse_stability:
+            stable = stability_of(self._unpadded(logits, encoded)) >= min_stability
+            logits, point, which = logits[stable], point[stable], which[stable]
+            min_stability = 0.0
         masks, stability, kept = self._masks(logits, encoded, min_stability)
         return Proposals(
             masks,
             decoded.iou[point, which][kept].cpu().numpy(),
             stability.cpu().numpy(),
-            first + point[kept].cpu().numpy(),
+            point[kept].cpu().numpy(),
         )
 
     def _masks(
@@ -175,6 +182,13 @@ class SamSegmenter(Segmenter):
         filled = dense.flatten(1).any(1)
         kept = kept[filled]
         return Masks.from_dense(dense[filled]), stability[kept], kept
+
+    def _unpadded(self, logits: torch.Tensor, encoded: Encoded) -> torch.Tensor:
+        """The part of low-resolution logits [M, 4 s, 4 s] that holds image."""
+        rows, columns = (
+            math.ceil(pixels * logits.shape[1] / self.canvas_px) for pixels in encoded.state.resized
+        )
+        return logits[:, :rows, :columns]
 
     def _to_image(self, logits: torch.Tensor, encoded: Encoded) -> torch.Tensor:
         """Logits [M, 4 s, 4 s] of the canvas to [M, H, W] of the image, in SAM's two resamplings."""

@@ -138,9 +138,11 @@ class Segmenter(ABC):
         *,
         min_iou: float = 0.0,
         min_stability: float = 0.0,
+        coarse_stability: bool = False,
     ) -> Proposals:
         """Masks for single foreground points, [P, 2] as (x, y) in pixels of the encoded image.
 
         Up to three masks a point, those with predicted IoU above ``min_iou`` and stability of at
-        least ``min_stability``; empty masks are left out.
+        least ``min_stability``; empty masks are left out. ``coarse_stability`` lets a segmenter
+        measure stability before it enlarges its logits: an approximation.
         """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from terradelta.errors import UsageError
 from terradelta.geo.pair import ImageLike, Pair, load_pair
-from terradelta.sam.proposals import ProposalSettings
+from terradelta.sam.proposals import APPROXIMATIONS, ProposalSettings
 from terradelta.sam.registry import load_segmenter
 from terradelta.sam.segmenter import Segmenter
 from terradelta.zeroshot.candidates import Progress, search, silent
@@ -58,6 +58,7 @@ class AnyChange:
         upscale: whole factor by which the images are enlarged to find tiny changes (appendix F).
         device: where the network runs: ``"cpu"``, ``"cuda"``, ``"mps"``.
         dtype: dtype of its matrix products, e.g. ``torch.bfloat16``; float32 by default.
+        approximate: ``"grid"`` and ``"stability"`` trade exactness for speed; see `docs/speed.md`.
         compat: ``"torchange"`` reproduces every choice of torchange 0.0.4, the authors' release, on
             square images; for comparisons only.
 
@@ -78,12 +79,19 @@ class AnyChange:
         upscale: int = 1,
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
+        approximate: Sequence[str] = (),
         compat: str | None = None,
     ) -> None:
         if preset not in PRESETS:
             raise UsageError(f"unknown preset {preset!r}: choose from {', '.join(PRESETS)}")
         if compat not in (None, "torchange"):
             raise UsageError(f"unknown compat {compat!r}: the only one is 'torchange'")
+        unknown = sorted(set(approximate) - set(APPROXIMATIONS))
+        if isinstance(approximate, str) or unknown:
+            raise UsageError(
+                f"unknown approximation {unknown or approximate!r}: give a list of "
+                f"{', '.join(APPROXIMATIONS)}"
+            )
         given = {
             "points_per_side": points_per_side,
             "pred_iou": pred_iou,
@@ -106,6 +114,7 @@ class AnyChange:
             stability=chosen["stability"],
             nms=chosen["nms"],
             min_region_area=min_region_area,
+            approximate=tuple(sorted(set(approximate))),
         )
 
     def __repr__(self) -> str:
