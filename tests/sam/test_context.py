@@ -204,3 +204,19 @@ def test_swapping_the_dates_of_any_size_swaps_the_contexts() -> None:
     first, _ = pair_contexts(before, after)
     _, swapped_first = pair_contexts(after, before)
     assert_close(first, swapped_first)
+
+
+def test_the_images_a_context_was_made_of_are_described_once(scene: Scene) -> None:
+    images = scene.before, scene.after
+    for image, context in zip(images, pair_contexts(*images), strict=True):
+        described, again = context.describe(image), context.describe(image.copy())
+        assert context.describe(image) is described
+        assert again is not described
+        np.testing.assert_array_equal(again.lab, described.lab)
+        np.testing.assert_array_equal(again.channels, described.channels)
+        np.testing.assert_array_equal(described.lab, context.lab(image))
+
+
+def test_another_image_is_described_by_itself(scene: Scene) -> None:
+    first, _ = pair_contexts(scene.before, scene.after)
+    np.testing.assert_array_equal(first.describe(scene.after).lab, first.lab(scene.after))

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from terradelta.sam.hierarchy import Partition, region_hierarchy
+from terradelta.sam.hierarchy import Partition, _Graph, _mutual_best, region_hierarchy
 
 Channels = NDArray[np.float32]
 
@@ -110,3 +110,24 @@ def test_a_region_is_in_one_piece(partitions: list[Partition]) -> None:
         for region in range(len(partition.contrast)):
             _, pieces = ndimage.label(partition.labels == region, np.ones((3, 3)))
             assert pieces == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_edges_that_both_ends_prefer_are_found_among_ties(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    nodes, scale = 12, 4.0
+    pairs = np.array([(a, b) for a in range(nodes) for b in range(a + 1, nodes)])
+    pairs = pairs[random.random(len(pairs)) < 0.4]
+    cost = random.integers(1, 6, len(pairs)).astype(float)
+    some = np.ones(nodes)
+    graph = _Graph(some, some[:, None], some, pairs[:, 0], pairs[:, 1], np.ones(len(pairs)))
+    rank = [(c, edge) for edge, c in enumerate(cost)]
+    best = [min(rank[e] for e in range(len(pairs)) if n in pairs[e]) for n in np.unique(pairs)]
+    chosen = dict(zip(np.unique(pairs), best, strict=True))
+    expected = [
+        edge
+        for edge, (a, b) in enumerate(pairs)
+        if cost[edge] < scale and chosen[a] == chosen[b] == rank[edge]
+    ]
+    assert expected
+    assert _mutual_best(graph, cost, scale).tolist() == expected

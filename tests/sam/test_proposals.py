@@ -154,6 +154,11 @@ def test_one_layer_of_nothing_is_nothing() -> None:
     assert one_layer(Masks.empty(SHAPE), np.zeros(0)).tolist() == []
 
 
+def test_an_empty_mask_is_in_no_layer() -> None:
+    masks = Masks.from_dense(np.stack([rectangle(0, 0, 0, 0), rectangle(0, 0, 3, 2)]))
+    assert one_layer(masks, np.array([0.9, 0.1], np.float32)).tolist() == [1]
+
+
 def test_small_islands_go_and_small_holes_are_filled() -> None:
     house = rectangle(4, 4, 16, 16)
     seen = house | rectangle(4, 18, 7, 19)

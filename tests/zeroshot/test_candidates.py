@@ -23,6 +23,10 @@ class RegionsByRulesOfSam(RegionSegmenter):
     overlap_rule = "boxes"
 
 
+class RegionsOneAfterTheOther(RegionSegmenter):
+    both_at_once = False
+
+
 class RegionsOnACanvas(RegionSegmenter):
     """Claims a canvas, so that a pair is looked at window by window."""
 
@@ -103,6 +107,13 @@ def test_candidates_are_the_matched_proposals_of_both_dates(found: Search, pair:
     np.testing.assert_allclose(candidates.before, means[0], atol=1e-6)
     np.testing.assert_allclose(candidates.after, means[1], atol=1e-6)
     np.testing.assert_allclose(candidates.angle, angles_between(*means), atol=1e-3)
+
+
+def test_encoding_one_date_after_the_other_changes_nothing(found: Search, pair: Pair) -> None:
+    slow = search(RegionsOneAfterTheOther(), pair, SETTINGS, 1)
+    assert len(found.candidates) > 10
+    np.testing.assert_array_equal(slow.candidates.angle, found.candidates.angle)
+    np.testing.assert_array_equal(slow.pixel_angle, found.pixel_angle)
 
 
 def test_the_largest_angle_comes_first(found: Search) -> None:

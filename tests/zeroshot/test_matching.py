@@ -114,6 +114,34 @@ def test_the_size_of_a_chunk_changes_nothing(monkeypatch: pytest.MonkeyPatch, ru
     np.testing.assert_array_equal(mask_means(Masks.from_dense(dense), embedding), whole)
 
 
+@pytest.mark.parametrize("rows", [1, 3, 1000])
+def test_the_size_of_a_block_of_rows_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    random = np.random.default_rng(4)
+    masks = Masks.from_dense(random_masks(random, (75, 40)))
+    z = torch.from_numpy(random.normal(size=(4, 8, 5)).astype(np.float32))
+    embedding = Embedding(z, Axis.half_pixel(75, 8 / 75, 8), Axis.half_pixel(40, 5 / 40, 5))
+    whole = mask_means(masks, embedding)
+    monkeypatch.setattr(matching, "ROWS_PER_BLOCK", rows)
+    np.testing.assert_array_equal(mask_means(masks, embedding), whole)
+
+
+@settings(max_examples=40, deadline=None)
+@given(pixels, pixels, cells, cells, padding, padding, seeds)
+def test_the_mean_of_a_mask_does_not_depend_on_the_others(
+    height: int, width: int, h: int, w: int, below: int, right: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    z = torch.from_numpy(random.normal(size=(5, h + below, w + right)).astype(np.float32))
+    axes = Axis.half_pixel(height, h / height, h), Axis.half_pixel(width, w / width, w)
+    masks = Masks.from_dense(random_masks(random, (height, width)))
+    together = mask_means(masks, Embedding(z, *axes))
+    for n in range(len(masks)):
+        alone = mask_means(masks[n : n + 1], Embedding(z, *axes))
+        np.testing.assert_array_equal(alone[0], together[n])
+
+
 def test_an_empty_mask_has_a_mean_of_zero_wherever_it_stands() -> None:
     embedding = Embedding(torch.ones(2, 3, 3), Axis.aligned(6, 3), Axis.aligned(6, 3))
     dense = np.zeros((4, 6, 6), bool)

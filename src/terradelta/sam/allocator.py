@@ -12,6 +12,7 @@ import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 1 << 30
+USUAL_BYTES = 1 << 25
 
 
 def keep_freed_memory() -> bool:
@@ -19,11 +20,20 @@ def keep_freed_memory() -> bool:
 
     Does nothing on other systems than Linux with glibc, or if the environment sets glibc's thresholds.
     """
+    return _set_thresholds(KEPT_BYTES, KEPT_BYTES)
+
+
+def give_back_freed_memory() -> bool:
+    """Put the thresholds where glibc's own adaptation takes them in a program with large blocks."""
+    return _set_thresholds(USUAL_BYTES, 2 * USUAL_BYTES)
+
+
+def _set_thresholds(mmap: int, trim: int) -> bool:
     chosen = any(name.startswith("MALLOC_") and name.endswith("THRESHOLD_") for name in os.environ)
     if not sys.platform.startswith("linux") or chosen:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    done = [mallopt(threshold, KEPT_BYTES) for threshold in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD)]
+    done = mallopt(M_MMAP_THRESHOLD, mmap), mallopt(M_TRIM_THRESHOLD, trim)
     return all(done)

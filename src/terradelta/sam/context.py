@@ -23,6 +23,7 @@ from skimage.color import rgb2lab
 
 from terradelta.sam.descriptors import CHANNEL_WEIGHTS, CONSTANT_WEIGHT, describe
 from terradelta.sam.segmenter import RGB, BoolArray
+from terradelta.sam.threads import in_threads
 
 Floats = NDArray[np.float32]
 
@@ -34,18 +35,40 @@ SMALLEST_DEVIATION = 1e-3
 WEIGHTS = np.array(list(CHANNEL_WEIGHTS.values()), np.float32)[:, None, None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """An image after its curves: ``lab`` float32 [H, W, 3], descriptor ``channels`` [C, h, w]."""
+
+    image: RGB
+    lab: Floats
+    channels: Floats
+
+    @classmethod
+    def of(cls, image: RGB, curves: Floats) -> Described:
+        lab = _lab(image, curves)
+        return cls(image, lab, describe(lab))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RegionContext:
     """How one date is encoded: radiometric curves, then the statistics that normalise its channels.
 
     ``curves`` float32 [3, 256] maps each 8-bit band to [0, 1]; ``mean`` and ``deviation`` float32 [C]
     of the descriptor channels over both dates; ``contrast`` standard deviation of L* over both dates.
+    ``described`` is what the statistics were taken from, so that encoding need not work it out again.
     """
 
     curves: Floats
     mean: Floats
     deviation: Floats
     contrast: float
+    described: Described | None = None
+
+    def describe(self, image: RGB) -> Described:
+        """Colour and channels of an image: those at hand if it is the one the context was made of."""
+        if self.described is not None and self.described.image is image:
+            return self.described
+        return Described.of(image, self.curves)
 
     def lab(self, image: RGB) -> Floats:
         """CIELAB float32 [H, W, 3] of a uint8 image after its radiometric curves."""
@@ -57,9 +80,12 @@ class RegionContext:
         The constant keeps the angle between two featureless places small; without it their noise
         would point in random directions.
         """
-        scored = (channels - self.mean[:, None, None]) / self.deviation[:, None, None] * WEIGHTS
-        constant = np.full((1, *channels.shape[1:]), CONSTANT_WEIGHT, np.float32)
-        return np.concatenate([scored, constant])
+        count, height, width = channels.shape
+        embedding = np.full((count + 1, height, width), CONSTANT_WEIGHT, np.float32)
+        scored = np.subtract(channels, self.mean[:, None, None], out=embedding[:-1])
+        scored /= self.deviation[:, None, None]
+        scored *= WEIGHTS
+        return embedding
 
 
 def region_contexts(
@@ -71,10 +97,10 @@ def region_contexts(
     cells = _halve_mask(coarse_valid)
     weight: NDArray[Any] = coarse_valid.astype(np.float32)
     for _ in range(REWEIGHTINGS):
-        angle = _cell_angles(*_embed(coarse, _contexts(coarse, weight, 1.0, coarse_valid)))
+        angle = _cell_angles(*_embeddings(coarse, _contexts(coarse, weight, 1.0, coarse_valid)))
         half_weight = _median(angle, cells) + HALF_WEIGHT_OFFSET_DEG
         weight = coarse_valid / (1 + (_double(angle, coarse_valid.shape) / half_weight) ** 4)
-    trust = _trust(*_embed(coarse, _contexts(coarse, weight, 1.0, coarse_valid)), cells)
+    trust = _trust(*_embeddings(coarse, _contexts(coarse, weight, 1.0, coarse_valid)), cells)
     return _contexts((before, after), _double(weight, valid.shape) * valid, trust, valid)
 
 
@@ -85,16 +111,31 @@ def _contexts(
     identity = np.arange(256, dtype=np.float32) / 255
     matching = _matching_curves(*images, weight)
     curves = [np.asarray(trust * c + (1 - trust) * identity, np.float32) for c in matching]
-    labs = [_lab(image, curve) for image, curve in zip(images, curves, strict=True)]
+    seen = in_threads(Described.of, images, curves)
     cells = _halve_mask(valid)
-    inside = np.concatenate([describe(lab)[:, cells] for lab in labs], axis=1)
-    lightness = np.concatenate([lab[..., 0][valid] for lab in labs])
-    if not inside.size:
-        inside, lightness = np.zeros((len(WEIGHTS), 1), np.float32), np.zeros(1, np.float32)
-    mean, deviation = inside.mean(1), np.maximum(inside.std(1), SMALLEST_DEVIATION)
-    contrast = float(max(lightness.std(), SMALLEST_DEVIATION))
-    before, after = (RegionContext(curve, mean, deviation, contrast) for curve in curves)
+    mean, deviation = _statistics([one.channels for one in seen], cells)
+    lightness = np.concatenate([one.lab[..., 0][valid] for one in seen])
+    contrast = max(float(lightness.std()) if lightness.size else 0.0, SMALLEST_DEVIATION)
+    before, after = (
+        RegionContext(curve, mean, deviation, contrast, one)
+        for curve, one in zip(curves, seen, strict=True)
+    )
     return before, after
+
+
+def _statistics(channels: list[Floats], cells: BoolArray) -> tuple[Floats, Floats]:
+    """Mean and standard deviation, float32 [C] each, of [C, h, w] of both dates over ``cells``.
+
+    The deviation is at least `SMALLEST_DEVIATION`.
+    """
+    inside = np.concatenate([one.reshape(len(one), -1).T[cells.ravel()] for one in channels])
+    if not len(inside):
+        nothing = np.zeros(len(WEIGHTS), np.float32)
+        return nothing, nothing + np.float32(SMALLEST_DEVIATION)
+    mean = inside.mean(0)
+    inside -= mean
+    np.square(inside, out=inside)
+    return mean, np.maximum(np.sqrt(inside.mean(0)), SMALLEST_DEVIATION)
 
 
 def _matching_curves(before: RGB, after: RGB, weight: NDArray[Any]) -> tuple[Floats, Floats]:
@@ -145,11 +186,12 @@ def _median(angle: Floats, cells: BoolArray) -> float:
     return float(np.median(angle[cells])) if cells.any() else 0.0
 
 
-def _embed(
+def _embeddings(
     images: tuple[RGB, RGB], contexts: tuple[RegionContext, RegionContext]
 ) -> tuple[Floats, Floats]:
+    """The embeddings, float32 [C + 1, h, w], of both dates."""
     before, after = (
-        context.normalise(describe(context.lab(image)))
+        context.normalise(context.describe(image).channels)
         for image, context in zip(images, contexts, strict=True)
     )
     return before, after

@@ -152,8 +152,7 @@ def _merge_until(graph: _Graph, scale: float) -> tuple[_Graph, NDArray[np.int64]
     region = np.arange(len(graph.count))
     while True:
         cost = graph.merge_cost()
-        edges = _mutual_best(graph, cost)
-        edges = edges[cost[edges] < scale]
+        edges = _mutual_best(graph, cost, scale)
         if not len(edges):
             return graph, region
         parent = np.arange(len(graph.count))
@@ -164,15 +163,22 @@ def _merge_until(graph: _Graph, scale: float) -> tuple[_Graph, NDArray[np.int64]
         region = merged[region]
 
 
-def _mutual_best(graph: _Graph, cost: Floats) -> NDArray[np.int64]:
-    """The edges that are the cheapest of both of their ends; ties go to the lower edge number."""
-    order = np.argsort(cost, kind="stable")
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    best = np.full(len(graph.count), len(order))
-    np.minimum.at(best, graph.first, rank)
-    np.minimum.at(best, graph.second, rank)
-    return np.flatnonzero((best[graph.first] == rank) & (best[graph.second] == rank))
+def _mutual_best(graph: _Graph, cost: Floats, scale: float) -> NDArray[np.int64]:
+    """The edges below ``scale`` that are the cheapest of both of their ends, in ascending order.
+
+    Ties go to the lower edge number.
+    """
+    cheap = np.flatnonzero(cost < scale)
+    first, second, cost = graph.first[cheap], graph.second[cheap], cost[cheap]
+    lowest = np.full(len(graph.count), np.inf)
+    np.minimum.at(lowest, first, cost)
+    np.minimum.at(lowest, second, cost)
+    edge = np.full(len(graph.count), len(cheap))
+    for end in (first, second):
+        best = np.flatnonzero(cost == lowest[end])
+        np.minimum.at(edge, end[best], best)
+    number = np.arange(len(cheap))
+    return np.asarray(cheap[(edge[first] == number) & (edge[second] == number)])
 
 
 def _contrast(graph: _Graph) -> NDArray[np.float32]:

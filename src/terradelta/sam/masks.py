@@ -135,14 +135,14 @@ class Masks:
 
     def crop(self, n: int) -> tuple[BoolArray, int, int]:
         """Mask ``n`` as bool [h, w] inside its box, and the box's x0, y0."""
-        x0, y0, x1, y1 = self[n : n + 1].boxes[0].astype(int)
-        crop = np.zeros((x1 - x0, y1 - y0), bool)
-        height = self.shape[0]
-        runs = slice(self.offsets[n], self.offsets[n + 1])
-        for start, stop in zip(self.start[runs], self.stop[runs], strict=True):
-            x, y = divmod(start, height)
-            crop[x - x0, y - y0 : stop - x * height - y0] = True
-        return crop.T, x0, y0
+        mask = self[n : n + 1]
+        x0, y0, x1, y1 = mask.boxes[0].astype(int)
+        column = mask.start // self.shape[0]
+        shift = column * self.shape[0] + y0 - (column - x0) * (y1 - y0)
+        window = Masks(
+            (int(y1 - y0), int(x1 - x0)), mask.offsets, mask.start - shift, mask.stop - shift
+        )
+        return window.union(), int(x0), int(y0)
 
     def pixels(self, n: int) -> IntArray:
         """Flat column-major indices of the pixels of mask ``n``."""
@@ -157,14 +157,15 @@ class Masks:
 
     def union(self) -> BoolArray:
         """bool [H, W]: the pixels of any mask."""
-        return self._sum(np.ones(len(self))) > 0
+        return self._as_image(self._covered())
 
     def paint_mean(self, values: NDArray[Any], weights: NDArray[Any]) -> FloatArray:
         """float32 [H, W]: the weighted mean of the values of the masks at each pixel, 0 where none."""
         weight = self._sum(weights)
         total = self._sum(np.asarray(values, np.float64) * weights)
-        covered = self.union()
-        return np.where(covered, total / np.where(covered, weight, 1), 0).astype(np.float32)
+        outside = ~self._covered()
+        weight[outside], total[outside] = 1, 0
+        return self._as_image((total / weight).astype(np.float32))
 
     def paint_max(self, values: NDArray[Any]) -> FloatArray:
         """float32 [H, W]: the largest value of the masks at each pixel, 0 where none."""
@@ -217,11 +218,23 @@ class Masks:
             yield counts if counts[-1] else counts[:-1]
 
     def _sum(self, weights: NDArray[Any]) -> NDArray[np.float64]:
-        height, width = self.shape
+        """float64 [W * H], column-major: the sum of the weights of the masks at each pixel."""
+        size = self.shape[0] * self.shape[1]
         per_run = np.asarray(weights, np.float64)[self.owner]
-        steps = np.bincount(self.start, per_run, width * height + 1)
-        steps -= np.bincount(self.stop, per_run, width * height + 1)
-        return np.cumsum(steps[:-1], dtype=np.float64).reshape(width, height).T
+        steps = np.bincount(self.start, per_run, size + 1)
+        steps -= np.bincount(self.stop, per_run, size + 1)
+        return np.cumsum(steps[:-1], dtype=np.float64)
+
+    def _covered(self) -> BoolArray:
+        """bool [W * H], column-major: the pixels of any mask."""
+        size = self.shape[0] * self.shape[1]
+        steps = np.bincount(self.start, minlength=size + 1)
+        steps -= np.bincount(self.stop, minlength=size + 1)
+        return np.cumsum(steps[:-1], out=steps[:-1]) > 0
+
+    def _as_image(self, flat: NDArray[Any]) -> NDArray[Any]:
+        height, width = self.shape
+        return flat.reshape(width, height).T
 
     def _pixels(self) -> Iterator[tuple[IntArray, IntArray]]:
         """Per chunk of masks: the mask and the flat index of every pixel, in mask order."""

@@ -114,7 +114,7 @@ def one_layer(masks: Masks, rank: FloatArray) -> IntArray:
     kept = []
     for n in np.argsort(-rank, kind="stable"):
         pixels = masks.pixels(int(n))
-        if taken[pixels].mean() < COVERED:
+        if len(pixels) and np.count_nonzero(taken[pixels]) / len(pixels) < COVERED:
             kept.append(n)
             taken[pixels] = True
     return np.array(kept, np.int64)

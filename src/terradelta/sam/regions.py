@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from terradelta.sam.context import RegionContext, region_contexts
-from terradelta.sam.descriptors import STRIDE, describe
+from terradelta.sam.descriptors import STRIDE
 from terradelta.sam.hierarchy import Partition, region_hierarchy
 from terradelta.sam.masks import Masks
 from terradelta.sam.segmenter import (
@@ -47,6 +47,7 @@ class RegionSegmenter(Segmenter):
 
     pixel_rule: ClassVar[Literal["union", "mean"]] = "mean"
     overlap_rule: ClassVar[Literal["boxes", "layer"]] = "layer"
+    both_at_once: ClassVar[bool] = True
     name = "regions"
     canvas_px = None
     defaults = Defaults(
@@ -61,8 +62,9 @@ class RegionSegmenter(Segmenter):
     def encode(self, image: RGB, context: RegionContext | None = None) -> Encoded:
         if context is None:
             context, _ = region_contexts(image, image, np.ones(image.shape[:2], bool))
-        lab = context.lab(image)
-        channels = context.normalise(describe(lab))
+        described = context.describe(image)
+        lab = described.lab
+        channels = context.normalise(described.channels)
         height, width = image.shape[:2]
         embedding = Embedding(
             torch.from_numpy(channels),

@@ -121,6 +121,8 @@ class Segmenter(ABC):
     """Pixel-level answer: the union of kept changes, or the mean angle of all masks at a pixel."""
     overlap_rule: ClassVar[Literal["boxes", "layer"]]
     """Duplicates among changes: `box_nms` by score, or `one_layer` by predicted IoU."""
+    both_at_once: ClassVar[bool] = False
+    """Whether the dates are encoded in two threads: where one image keeps one core busy at most."""
 
     def pair_contexts(self, before: RGB, after: RGB, valid: BoolArray) -> tuple[Any, Any]:
         """What encoding one date must know of the other, for before and after; nothing by default."""

@@ -14,6 +14,7 @@ from terradelta.geo.pair import Pair
 from terradelta.sam.masks import FloatArray, Masks
 from terradelta.sam.proposals import ProposalSettings, box_nms, propose
 from terradelta.sam.segmenter import BoolArray, Encoded, Proposals, Segmenter
+from terradelta.sam.threads import in_threads
 from terradelta.zeroshot.matching import angles_between, mask_means
 from terradelta.zeroshot.views import View, views_of
 
@@ -124,14 +125,16 @@ def search(
 def encode_view(segmenter: Segmenter, pair: Pair, view: View) -> tuple[Encoded, Encoded]:
     before, after = view.look(pair.before), view.look(pair.after)
     contexts = segmenter.pair_contexts(before, after, view.enlarge_mask(pair.valid))
-    return segmenter.encode(before, contexts[0]), segmenter.encode(after, contexts[1])
+    apply = in_threads if segmenter.both_at_once else map
+    first, second = apply(segmenter.encode, (before, after), contexts)
+    return first, second
 
 
 def match(proposals: list[Proposals], encoded: tuple[Encoded, Encoded]) -> Candidates:
     """Angle of every proposal of either date between its mean embeddings in both dates."""
     both = Proposals.concatenate(proposals)
     date = np.repeat(np.arange(2, dtype=np.int8), [len(p) for p in proposals])
-    before, after = (mask_means(both.masks, e.embedding) for e in encoded)
+    before, after = in_threads(mask_means, [both.masks] * 2, [e.embedding for e in encoded])
     angle = angles_between(before, after)
     return Candidates(both.masks, both.iou, both.stability, date, angle, before, after)
 

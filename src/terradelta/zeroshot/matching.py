@@ -20,13 +20,17 @@ from torch.nn import functional
 from terradelta.sam.masks import FloatArray, Masks
 from terradelta.sam.segmenter import Axis, Embedding
 
-RUNS_PER_CHUNK = 1 << 19
+RUNS_PER_CHUNK = 1 << 17
+ROWS_PER_BLOCK = 32
 
 
 def mask_means(masks: Masks, embedding: Embedding) -> NDArray[np.float64]:
     """Mean of the upsampled embedding over each mask, float64 [N, C]; zeros where a mask is empty."""
+    means = np.zeros((len(masks), len(embedding.z)))
+    if not len(masks.start):
+        return means
+    embedding = _read_by(masks, embedding)
     table = _prefix_sums(embedding)
-    means = np.zeros((len(masks), table.shape[1]))
     runs = masks.offsets
     first = 0
     while first < len(masks):
@@ -34,24 +38,47 @@ def mask_means(masks: Masks, embedding: Embedding) -> NDArray[np.float64]:
         last = max(last, first + 1)
         means[first:last] = _sums(masks[first:last], embedding, table)
         first = last
-    return means / np.maximum(masks.areas, 1)[:, None]
+    means /= np.maximum(masks.areas, 1)[:, None]
+    return means
+
+
+def _read_by(masks: Masks, embedding: Embedding) -> Embedding:
+    """The embedding without the image rows below all masks, and the columns of cells beside them."""
+    column, stop = np.divmod(masks.stop - 1, masks.shape[0])
+    rows, columns = embedding.rows, embedding.columns
+    last_row = stop.max() + 1
+    left, right = columns.lower[column.min()], columns.upper[column.max()] + 1
+    return Embedding(
+        embedding.z[:, :, left:right],
+        Axis(rows.lower[:last_row], rows.upper[:last_row], rows.fraction[:last_row]),
+        Axis(columns.lower - left, columns.upper - left, columns.fraction),
+    )
 
 
 def _prefix_sums(embedding: Embedding) -> torch.Tensor:
     """[(H + 1) * w, C]: the embedding upsampled along y and summed over the rows above."""
-    z, rows = embedding.z, embedding.rows
-    upsampled = _interpolate_rows(z, rows)
-    height, width, channels = upsampled.shape
-    table = upsampled.new_zeros((height + 1, width, channels))
-    torch.cumsum(upsampled, 0, out=table[1:])
+    by_row, rows = embedding.z.permute(1, 2, 0).contiguous(), embedding.rows
+    height, (_, width, channels) = len(rows.lower), by_row.shape
+    table = by_row.new_zeros((height + 1, width, channels))
+    if by_row.device.type != "cpu":
+        torch.cumsum(_upsampled_rows(by_row, rows, 0, height), 0, out=table[1:])
+        return table.flatten(0, 1)
+    total, sums = np.zeros((width, channels)), table.numpy()
+    for first in range(0, height, ROWS_PER_BLOCK):
+        block = _upsampled_rows(by_row, rows, first, first + ROWS_PER_BLOCK).numpy()
+        for y, row in enumerate(block, first + 1):
+            total += row
+            sums[y] = total
     return table.flatten(0, 1)
 
 
-def _interpolate_rows(z: torch.Tensor, rows: Axis) -> torch.Tensor:
-    by_row = z.permute(1, 2, 0)
-    lower, upper = (torch.from_numpy(i).to(z.device) for i in (rows.lower, rows.upper))
-    fraction = torch.from_numpy(rows.fraction).to(z.device)[:, None, None]
-    return torch.lerp(by_row[lower], by_row[upper], fraction)
+def _upsampled_rows(by_row: torch.Tensor, rows: Axis, first: int, last: int) -> torch.Tensor:
+    """The image rows ``first`` to ``last`` of an embedding [h, w, C]."""
+    lower, upper, fraction = (
+        torch.from_numpy(a[first:last]).to(by_row.device)
+        for a in (rows.lower, rows.upper, rows.fraction)
+    )
+    return torch.lerp(by_row[lower], by_row[upper], fraction[:, None, None])
 
 
 def _sums(masks: Masks, embedding: Embedding, table: torch.Tensor) -> NDArray[np.float64]:
