@@ -3,7 +3,8 @@
     python benchmarks/regions.py [--size 1024] [--seed 0] [--out benchmarks/results/regions.json]
 
 The scene is made in one process and measured in a fresh one, so that making it does not count. Peak
-memory is that of the first detection above the interpreter's peak after its imports.
+memory is that of the first detection above the interpreter's peak after its imports. ``processor`` is
+the processor time of all threads: on a busy machine ``total`` says less than it does.
 """
 
 import argparse
@@ -31,8 +32,8 @@ PACKAGES = ("numpy", "scipy", "scikit-image", "torch", "torchvision")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=1024, help="side of the scene, px")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the scene")
+    parser.add_argument("--size", type=int, default=1024, help="px")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/regions.json")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -40,7 +41,7 @@ def main() -> None:
         return print(json.dumps(measure(asked.measure)))
     result = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
+        "commit": output("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
         "hardware": {"cpu": cpu_name(), "cores": os.cpu_count()},
         "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "scene": {"size_px": asked.size, "seed": asked.seed},
@@ -49,7 +50,7 @@ def main() -> None:
     }
     text = json.dumps(result, indent=2)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = asked.out.with_name(f".{asked.out.name}.{os.getpid()}")
+    unfinished = asked.out.with_suffix(".unfinished")
     unfinished.write_text(text + "\n")
     unfinished.replace(asked.out)
     print(text)
@@ -65,9 +66,7 @@ def measured_apart(size: int, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("before", "after"):
             Image.fromarray(getattr(scene, name)).save(Path(folder) / f"{name}.png")
-        command = [sys.executable, __file__, "--measure", folder]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
-    return dict(json.loads(done.stdout))
+        return dict(json.loads(output(sys.executable, __file__, "--measure", folder)))
 
 
 def measure(folder: Path) -> dict[str, Any]:
@@ -78,16 +77,15 @@ def measure(folder: Path) -> dict[str, Any]:
 
     model, before, after = AnyChange(), folder / "before.png", folder / "after.png"
     resting = peak_mb()
-    runs: list[dict[str, float]] = []
-    session = changes = None
+    runs, peaks, session, changes = [], [], None, None
     for _ in range(REPEATS):
         del session, changes
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         with model.session(before, after) as session:
             changes = session.detect()
-        runs.append({**changes.settings["seconds"], "total": time.perf_counter() - began})
-        if len(runs) == 1:
-            first_peak = peak_mb() - resting
+        spent = {"total": time.perf_counter() - began, "processor": time.process_time() - busy}
+        runs.append({**changes.settings["seconds"], **spent})
+        peaks.append(peak_mb() - resting)
     height, width = session.pair.shape
     steps = (np.arange(CLICKS_PER_SIDE) + 0.5) / CLICKS_PER_SIDE
     clicks = []
@@ -96,28 +94,24 @@ def measure(folder: Path) -> dict[str, Any]:
         session.query([(float(x), float(y), "after")])
         clicks.append(1000 * (time.perf_counter() - began))
     return {
-        "seconds": {stage: round(median(run[stage] for run in runs), 3) for stage in runs[0]},
-        "peak_mb_above_imports": round(first_peak),
-        "peak_mb_above_imports_after_all": round(peak_mb() - resting),
+        "seconds": {stage: round(median(r[stage] for r in runs), 3) for stage in runs[0]},
+        "peak_mb_above_imports": round(peaks[0]),
+        "peak_mb_above_imports_after_all": round(peaks[-1]),
         "click_ms": {"median": round(median(clicks)), "max": round(max(clicks))},
     }
 
 
 def peak_mb() -> float:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
 
 
 def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next(line.split(": ")[1] for line in lines if "model name" in line)
 
 
-def commit() -> str:
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+def output(*command: str) -> str:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()  # noqa: S603
 
 
 if __name__ == "__main__":

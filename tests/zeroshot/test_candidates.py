@@ -111,7 +111,7 @@ def test_candidates_are_the_matched_proposals_of_both_dates(found: Search, pair:
 
 def test_encoding_one_date_after_the_other_changes_nothing(found: Search, pair: Pair) -> None:
     slow = search(RegionsOneAfterTheOther(), pair, SETTINGS, 1)
-    assert len(found.candidates) > 10
+    assert len(found.candidates.masks) > 10
     np.testing.assert_array_equal(slow.candidates.angle, found.candidates.angle)
     np.testing.assert_array_equal(slow.pixel_angle, found.pixel_angle)
 
