@@ -7,7 +7,8 @@ import torch
 from transformers import SamConfig, SamModel
 
 from terradelta.errors import ModelError
-from terradelta.sam.decoder import FoldedDecoder, _LowRank, _normalised
+from terradelta.sam.decoder import FoldedDecoder, Shared
+from terradelta.sam.mask_head import Update
 
 CHANNELS, CELLS, POINTS = 64, 16, 5
 EXACT = {"atol": 1e-9, "rtol": 0}
@@ -96,20 +97,36 @@ def folded(network: SamModel) -> FoldedDecoder:
     return FoldedDecoder(network)
 
 
+@pytest.fixture(scope="module")
+def tokens(network: SamModel, prompts: torch.Tensor) -> torch.Tensor:
+    decoder = network.mask_decoder
+    own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    return torch.cat([own.expand(POINTS, -1, -1), prompts], 1).detach()
+
+
+def centred(x: torch.Tensor) -> torch.Tensor:
+    return x - x.mean(-1, keepdim=True)
+
+
+def handed_on(shared: Shared, first: Update) -> torch.Tensor:
+    """The cells between the layers, centred and without the first norm's bias, [B, N, C]."""
+    return first.factor.mT * (shared.carried + first.weights.mT @ first.values)
+
+
 @torch.inference_mode()
 def test_the_first_layer_is_that_of_the_plain_decoder(
     network: SamModel,
     folded: FoldedDecoder,
     embedding: torch.Tensor,
-    prompts: torch.Tensor,
+    tokens: torch.Tensor,
     plain: dict[str, Any],
 ) -> None:
-    decoder = network.mask_decoder
-    own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-    tokens = torch.cat([own.expand(POINTS, -1, -1), prompts], 1)
-    queries, cells, _ = folded._first_layer(folded.share(embedding), tokens)
+    shared = folded.share(embedding)
+    queries, _, first = folded._first_layer(shared, tokens)
     torch.testing.assert_close(queries, plain["first"][0][0], **EXACT)
-    torch.testing.assert_close(cells, plain["first"][1].view_as(cells), **EXACT)
+    cells = plain["first"][1].view(POINTS, -1, CHANNELS)
+    bias = network.mask_decoder.transformer.layers[0].layer_norm4.bias
+    torch.testing.assert_close(handed_on(shared, first), centred(cells - bias), **EXACT)
 
 
 @torch.inference_mode()
@@ -117,17 +134,52 @@ def test_the_second_layer_is_that_of_the_plain_decoder(
     network: SamModel,
     folded: FoldedDecoder,
     embedding: torch.Tensor,
+    tokens: torch.Tensor,
+    plain: dict[str, Any],
+) -> None:
+    shared = folded.share(embedding)
+    queries, by_token, first = folded._first_layer(shared, tokens)
+    queries, second = folded._second_layer(shared, tokens, queries, by_token, first)
+    torch.testing.assert_close(queries, plain["second"][0][0], **EXACT)
+    norm = network.mask_decoder.transformer.layers[1].layer_norm4
+    cells = handed_on(shared, first) + folded._constant + second.weights.mT @ second.values
+    cells = second.factor.mT * cells * norm.weight + norm.bias
+    torch.testing.assert_close(cells, plain["second"][1].view_as(cells), **EXACT)
+
+
+@torch.inference_mode()
+def test_dot_products_with_the_cells_are_those_of_their_projection(
+    network: SamModel,
+    folded: FoldedDecoder,
+    embedding: torch.Tensor,
+    tokens: torch.Tensor,
+    plain: dict[str, Any],
+) -> None:
+    shared = folded.share(embedding)
+    _, by_token, first = folded._first_layer(shared, tokens)
+    asking = torch.randn_like(by_token)
+    position = network.get_image_wide_positional_embeddings()[0].flatten(1).T
+    placed = plain["first"][1].view(POINTS, -1, CHANNELS) + position
+    projection = network.mask_decoder.transformer.layers[1].cross_attn_token_to_image.k_proj
+    expected = asking @ folded._split(projection(placed)).mT
+    values = folded._projected(by_token, folded._out)
+    projected = folded._split(values @ folded._key1)
+    found = folded._against(asking, shared.key1, shared.key1_offset, projected, first)
+    torch.testing.assert_close(found, expected, **EXACT)
+
+
+@torch.inference_mode()
+def test_the_final_attention_is_that_of_the_plain_decoder(
+    network: SamModel,
+    folded: FoldedDecoder,
+    embedding: torch.Tensor,
     prompts: torch.Tensor,
     plain: dict[str, Any],
 ) -> None:
-    decoder = network.mask_decoder
-    own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-    tokens = torch.cat([own.expand(POINTS, -1, -1), prompts], 1)
     shared = folded.share(embedding)
-    first = folded._first_layer(shared, tokens)
-    queries, cells = folded._second_layer(shared, tokens, *first)
-    torch.testing.assert_close(queries, plain["second"][0][0], **EXACT)
-    torch.testing.assert_close(cells, plain["second"][1].view_as(cells), **EXACT)
+    decoded = folded.decode(shared, prompts)
+    asked = folded._ask(shared, decoded.tokens, decoded.queries, decoded.first, decoded.second)
+    torch.testing.assert_close(asked, plain["final"][0][0][:, 2:5], **EXACT)
 
 
 @torch.inference_mode()
@@ -137,36 +189,20 @@ def test_predicted_iou_and_masks_are_those_of_the_plain_decoder(
     shared = folded.share(embedding)
     decoded = folded.decode(shared, prompts)
     torch.testing.assert_close(decoded.iou, plain["iou"][0], **EXACT)
-    torch.testing.assert_close(folded.masks(shared, decoded), plain["logits"][0], **EXACT)
+    every = torch.ones((POINTS, 3), dtype=torch.bool)
+    found = folded.masks(shared, decoded, every)
+    torch.testing.assert_close(found, plain["logits"][0].flatten(0, 1), **EXACT)
 
 
 @torch.inference_mode()
-def test_masks_can_be_made_for_some_points_only(
+def test_only_the_wanted_masks_of_some_points_are_made(
     folded: FoldedDecoder, embedding: torch.Tensor, prompts: torch.Tensor, plain: dict[str, Any]
 ) -> None:
     shared = folded.share(embedding)
     some = torch.tensor([3, 1])
-    logits = folded.masks(shared, folded.decode(shared, prompts)[some])
-    torch.testing.assert_close(logits, plain["logits"][0][some], **EXACT)
-
-
-@torch.inference_mode()
-def test_the_low_rank_form_is_the_projection_of_the_normalised_cells(
-    network: SamModel, folded: FoldedDecoder, embedding: torch.Tensor
-) -> None:
-    layer = network.mask_decoder.transformer.layers[0]
-    attention, heads = layer.cross_attn_image_to_token, folded._heads
-    shared = folded.share(embedding)
-    weights = torch.rand((1, heads * 7, CELLS**2), dtype=torch.float64)
-    tokens = torch.randn((1, heads, 7, CHANNELS // 2 // heads), dtype=torch.float64)
-    cells = shared.residual[None] + weights.mT @ folded._projected(tokens, attention)
-    cells, mean, rstd = _normalised(cells, layer.layer_norm4)
-    low_rank = _LowRank(weights, tokens, mean.mT, rstd.mT)
-    asking = torch.randn_like(tokens)
-    projection = network.mask_decoder.transformer.layers[1].cross_attn_token_to_image.k_proj
-    expected = asking @ folded._split(projection(cells + shared.position)).mT
-    found = folded._against(asking, shared.key1, shared.key1_offset, folded._key1, low_rank)
-    torch.testing.assert_close(found, expected, **EXACT)
+    wanted = torch.tensor([[True, False, True], [False, True, False]])
+    found = folded.masks(shared, folded.decode(shared, prompts)[some], wanted)
+    torch.testing.assert_close(found, plain["logits"][0][some][wanted], **EXACT)
 
 
 def test_a_decoder_of_another_depth_is_refused() -> None:

@@ -80,7 +80,8 @@ def test_coarse_stability_is_that_of_the_low_resolution_logits(
     shared = encoded.state.shared
     with torch.inference_mode():
         decoded = sam._decoder.decode(shared, sam._prompts(encoded, points))
-        stability = stability_of(sam._decoder.masks(shared, decoded).flatten(0, 1))
+        every = torch.ones_like(decoded.iou, dtype=torch.bool)
+        stability = stability_of(sam._decoder.masks(shared, decoded, every))
     limit = float(stability.median()) - 1e-4
     found = sam.decode(encoded, points, min_iou=-10.0, min_stability=limit, coarse_stability=True)
     assert len(found) == (stability >= limit).sum()

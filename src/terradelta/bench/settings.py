@@ -11,14 +11,14 @@ from terradelta.errors import ModelError, UsageError
 from terradelta.geo.pair import Pair
 from terradelta.sam.masks import IntArray
 from terradelta.sam.proposals import MAX_AREA, point_grid
-from terradelta.sam.segmenter import Segmenter
+from terradelta.sam.segmenter import Proposals, Segmenter
 from terradelta.zeroshot.candidates import match
 
 POINTS_PER_BATCH = 64
 """Points that a peer decodes at once: the default of both, and of segment-anything."""
 MOST_POINTS_PER_SIDE = 128
 PEERS = ("torchange", "transformers")
-SAMPLE_PER_SIDE = 8
+SAMPLE_PER_SIDE = 16
 SURVIVE_IOU = 0.15
 SURVIVE = 0.075
 CHANGED = 0.5
@@ -48,11 +48,10 @@ class Thresholds:
         """
         encoded = segmenter.encode(pair.before), segmenter.encode(pair.after)
         points = point_grid(pair.shape, SAMPLE_PER_SIDE)
-        found = segmenter.decode(encoded[0], points)
-        found = found[found.masks.areas < MAX_AREA * pair.valid.size]
-        of_all = 3 * len(points)
+        found = Proposals.concatenate([segmenter.decode(date, points) for date in encoded])
+        of_all = 2 * 3 * len(points)
         pred_iou = _keeping(found.iou, round(SURVIVE_IOU * of_all))
-        found = found[found.iou > pred_iou]
+        found = found[(found.iou > pred_iou) & (found.masks.areas < MAX_AREA * pair.valid.size)]
         stability = _keeping(found.stability, round(SURVIVE * of_all))
         found = found[found.stability >= stability]
         if not len(found) or not (0 <= pred_iou < 1 and 0 < stability <= 1):

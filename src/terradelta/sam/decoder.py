@@ -5,13 +5,15 @@ What follows is algebra on the two-way transformer of Kirillov et al., 2023 (app
 rounding; `docs/speed.md` derives it.
 
 * First layer: the cells are the same for every point, and so are all projections of them.
-* The cells leave it as ``LayerNorm(residual + weights^T values)``, with ``weights`` [H T, N] the
-  image-to-token attention and ``values`` [H T, C] the token values after the output projection. A
-  projection of them in the second layer is that of ``residual``, shared by all points, plus ``weights``
-  times a small matrix, scaled per cell: products of width 16 and 56 where the plain decoder has 256.
-* Last attention: the query is folded through the key projection and the value projection follows the
-  sum, so that the cells are not projected at all. The token of the predicted IoU asks first; mask
-  tokens and up-scaling follow for the points that are kept.
+* A layer adds ``weights^T values`` to the cells, of rank H T = 56, and normalises each of them. The cells
+  of a point are therefore never made: they are what all points share, two such updates, and after each
+  a factor per cell. The factor follows from squared lengths, and those from products of the updates.
+* A projection of the cells is that of the shared part plus ``weights^T (projected values)``: products of
+  width 16 and 56 where the plain decoder has 256.
+* LayerNorm takes the mean over channels away. Everything that enters it is centred beforehand, weights
+  included, so that no mean is ever needed.
+* The token of the predicted IoU asks the cells last and alone; mask tokens and up-scaling (`mask_head`)
+  follow for the points that are kept.
 """
 
 from __future__ import annotations
@@ -25,33 +27,23 @@ from torch.nn import functional
 from transformers import SamModel
 
 from terradelta.errors import ModelError
-
-
-@dataclass(frozen=True, slots=True)
-class _Fold:
-    """A second-layer projection of ``(normalised) * norm.weight + norm.bias``, split by heads.
-
-    ``weight`` [C, H d]: of the normalised cells; ``constant`` [H d]: what the norm's bias and the
-    projection's own add; ``ones`` [H, d]: the projection of a cell of ones, which the mean takes away;
-    ``values`` [H d, H d]: the projection of what the first layer's output projection gives.
-    """
-
-    weight: Tensor
-    constant: Tensor
-    ones: Tensor
-    values: Tensor
+from terradelta.sam.mask_head import MaskHead, Update
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What all points of one image share; the names with 1 belong to the second layer.
 
-    ``position``, ``residual`` [N, C]; ``query``, ``key1``, ``query1``, ``key1_offset`` and
-    ``query1_offset`` [H, d, N]; ``key``, ``value``, ``value1`` [H, N, d].
+    ``position`` [N, C]; ``carried`` [N, C], the image's part of the cells after the first layer, before
+    their factors; ``query``, ``key1``, ``key1_offset``, ``query1``, ``query1_offset`` and the image seen
+    through the output projections, ``seen``, ``seen_carried`` and ``seen1_carried`` [H, d, N]; ``key``,
+    ``value``, ``value1`` [H, N, d]; squared lengths ``square`` and ``square_carried``, and
+    ``with_constant``, the product of ``carried`` and the constant of the second layer, [N]; ``upscaled``
+    [N, C], ``carried`` after the first step of the up-scaling.
     """
 
     position: Tensor
-    residual: Tensor
+    carried: Tensor
     key: Tensor
     value: Tensor
     query: Tensor
@@ -60,25 +52,13 @@ class Shared:
     value1: Tensor
     query1: Tensor
     query1_offset: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class _LowRank:
-    """The cells after the first layer: ``weights`` [B, H T, N], token values ``tokens`` [B, H, T, d]
-    before the output projection; per cell ``mean`` and reciprocal deviation ``rstd`` [B, 1, N].
-    """
-
-    weights: Tensor
-    tokens: Tensor
-    mean: Tensor
-    rstd: Tensor
-
-    def through(self, fold: _Fold) -> Tensor:
-        """[B, H, d, H T]: the fold's projection of the first layer's token values, per head."""
-        batch, heads, count, width = self.tokens.shape
-        blocks = fold.values.view(heads, width, heads * width)
-        projected = torch.einsum("btgd,gde->bgte", self.tokens.transpose(1, 2), blocks)
-        return projected.reshape(batch, heads * count, heads, width).permute(0, 2, 3, 1)
+    seen: Tensor
+    seen_carried: Tensor
+    seen1_carried: Tensor
+    square: Tensor
+    square_carried: Tensor
+    with_constant: Tensor
+    upscaled: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +68,17 @@ class Decoded:
     iou: Tensor
     tokens: Tensor
     queries: Tensor
-    cells: Tensor
+    first: Update
+    second: Update
 
     def __getitem__(self, index: Tensor) -> Decoded:
-        return Decoded(self.iou[index], self.tokens[index], self.queries[index], self.cells[index])
+        return Decoded(
+            self.iou[index],
+            self.tokens[index],
+            self.queries[index],
+            self.first[index],
+            self.second[index],
+        )
 
 
 class FoldedDecoder:
@@ -112,43 +99,47 @@ class FoldedDecoder:
         self._final = transformer.final_attn_token_to_image
         self._final_norm = transformer.layer_norm_final_attn
         self._heads = int(self._decoder.config.num_attention_heads)
+        norm, second = self._first.layer_norm4, self._second
         with torch.inference_mode():
-            self._key1 = self._fold(self._second.cross_attn_token_to_image.k_proj)
-            self._value1 = self._fold(self._second.cross_attn_token_to_image.v_proj)
-            self._query1 = self._fold(self._second.cross_attn_image_to_token.q_proj)
-
-    def _fold(self, projection: Any) -> _Fold:
-        norm = self._first.layer_norm4
-        weight = norm.weight[:, None] * projection.weight.T
-        out = self._first.cross_attn_image_to_token.out_proj.weight
-        return _Fold(
-            weight=weight,
-            constant=projection(norm.bias),
-            ones=weight.sum(0).view(self._heads, -1),
-            values=out.T @ weight,
-        )
+            self._out = _centred(self._first.cross_attn_image_to_token.out_proj.weight.T)
+            self._out_carried = _centred(self._out * norm.weight)
+            self._out1 = _centred(second.cross_attn_image_to_token.out_proj.weight.T)
+            self._constant = _centred(norm.bias + second.cross_attn_image_to_token.out_proj.bias)
+            self._key1 = _scaled(norm, second.cross_attn_token_to_image.k_proj)
+            self._value1 = _scaled(norm, second.cross_attn_token_to_image.v_proj)
+            self._query1 = _scaled(norm, second.cross_attn_image_to_token.q_proj)
+            self._mask_head = MaskHead(self._decoder, second.layer_norm4, self._constant)
 
     def share(self, modulated: Tensor) -> Shared:
         """What the points of an image share, from its embedding [1, C, s, s] (not demodulated)."""
-        network, first, second = self._network, self._first, self._second
+        network, norm = self._network, self._first.layer_norm4
+        to_image, to_token = (
+            self._first.cross_attn_token_to_image,
+            self._first.cross_attn_image_to_token,
+        )
         cells = modulated[0].flatten(1).T + network.prompt_encoder.no_mask_embed.weight
-        position = network.get_image_wide_positional_embeddings()[0].flatten(1).T
-        placed = cells + position
-        to_image, to_token = first.cross_attn_token_to_image, first.cross_attn_image_to_token
-        residual = cells + to_token.out_proj.bias
-        key_at = second.cross_attn_token_to_image.k_proj.weight.T
-        query_at = second.cross_attn_image_to_token.q_proj.weight.T
+        position = network.get_image_wide_positional_embeddings()[0].flatten(1).T.contiguous()
+        placed, placed1 = cells + position, norm.bias + position
+        residual = _centred(cells + to_token.out_proj.bias)
+        carried = _centred(residual * norm.weight)
         return Shared(
             position=position,
-            residual=residual,
+            carried=carried,
             key=self._columns(to_image.k_proj(placed)),
             value=self._columns(to_image.v_proj(cells)),
             query=self._rows(to_token.q_proj(placed)),
-            key1=self._rows(residual @ self._key1.weight),
-            key1_offset=self._rows(position @ key_at + self._key1.constant),
-            value1=self._columns(residual @ self._value1.weight),
-            query1=self._rows(residual @ self._query1.weight),
-            query1_offset=self._rows(position @ query_at + self._query1.constant),
+            key1=self._rows(residual @ self._key1),
+            key1_offset=self._rows(self._second.cross_attn_token_to_image.k_proj(placed1)),
+            value1=self._columns(residual @ self._value1),
+            query1=self._rows(residual @ self._query1),
+            query1_offset=self._rows(self._second.cross_attn_image_to_token.q_proj(placed1)),
+            seen=self._rows(residual @ self._out.T),
+            seen_carried=self._rows(carried @ self._out_carried.T),
+            seen1_carried=self._rows(carried @ self._out1.T),
+            square=residual.square().sum(1),
+            square_carried=carried.square().sum(1),
+            with_constant=carried @ self._constant,
+            upscaled=self._mask_head.share(carried),
         )
 
     def decode(self, shared: Shared, prompts: Tensor) -> Decoded:
@@ -156,21 +147,20 @@ class FoldedDecoder:
         decoder = self._decoder
         own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         tokens = torch.cat([own.expand(len(prompts), -1, -1), prompts], 1)
-        queries, cells, low_rank = self._first_layer(shared, tokens)
-        queries, cells = self._second_layer(shared, tokens, queries, cells, low_rank)
-        asked = self._ask(shared, tokens[:, :1], queries[:, :1], cells)
+        queries, by_token, first = self._first_layer(shared, tokens)
+        queries, second = self._second_layer(shared, tokens, queries, by_token, first)
+        asked = self._ask(shared, tokens[:, :1], queries[:, :1], first, second)
         iou = decoder.iou_prediction_head(asked)[:, 0, 1:]
-        return Decoded(iou, tokens[:, 2:5], queries[:, 2:5], cells)
+        return Decoded(iou, tokens[:, 2:5], queries[:, 2:5], first, second)
 
-    def masks(self, shared: Shared, decoded: Decoded) -> Tensor:
-        """Logits [B, 3, 4 s, 4 s] of the three masks of points that `decode` gave."""
-        decoder = self._decoder
-        asked = self._ask(shared, decoded.tokens, decoded.queries, decoded.cells)
-        networks = decoder.output_hypernetworks_mlps[1:]
-        hyper = torch.stack([mlp(asked[:, i]) for i, mlp in enumerate(networks)], 1)
-        return torch.cat([self._upscaled(c, h) for c, h in zip(decoded.cells, hyper, strict=True)])
+    def masks(self, shared: Shared, decoded: Decoded, wanted: Tensor) -> Tensor:
+        """Logits [M, 4 s, 4 s] of the ``wanted`` masks, bool [B, 3], of points that `decode` gave."""
+        first, second = decoded.first, decoded.second
+        asked = self._ask(shared, decoded.tokens, decoded.queries, first, second)
+        return self._mask_head.logits(shared.upscaled, asked, first, second, wanted)
 
-    def _first_layer(self, shared: Shared, tokens: Tensor) -> tuple[Tensor, Tensor, _LowRank]:
+    def _first_layer(self, shared: Shared, tokens: Tensor) -> tuple[Tensor, Tensor, Update]:
+        """The queries, the token values [B, H, T, d] and the update that they make."""
         layer = self._first
         queries = layer.layer_norm1(_attend(layer.self_attn, tokens, tokens))
         attention = layer.cross_attn_token_to_image
@@ -186,83 +176,112 @@ class FoldedDecoder:
         attention = layer.cross_attn_image_to_token
         key = self._split(attention.k_proj(queries + tokens)) * attention.scaling
         weights = torch.softmax(_by_head(key, shared.query), 2).flatten(1, 2)
-        values = self._split(attention.v_proj(queries))
-        cells = shared.residual.new_empty((len(tokens), *shared.residual.shape))
-        cells.copy_(shared.residual).baddbmm_(weights.mT, self._projected(values, attention))
-        cells, mean, rstd = _normalised(cells, layer.layer_norm4)
-        return queries, cells, _LowRank(weights, values, mean.mT, rstd.mT)
+        by_token = self._split(attention.v_proj(queries))
+        square = self._square(shared.seen, by_token, self._projected(by_token, self._out), weights)
+        factor = _factor(square.add_(shared.square), layer.layer_norm4)
+        carried = self._projected(by_token, self._out_carried)
+        return queries, by_token, Update(weights, carried, factor)
 
     def _second_layer(
-        self, shared: Shared, tokens: Tensor, queries: Tensor, cells: Tensor, low_rank: _LowRank
-    ) -> tuple[Tensor, Tensor]:
-        layer = self._second
+        self, shared: Shared, tokens: Tensor, queries: Tensor, by_token: Tensor, first: Update
+    ) -> tuple[Tensor, Update]:
+        layer, values = self._second, self._projected(by_token, self._out)
         placed = queries + tokens
         queries = layer.layer_norm1(queries + _attend(layer.self_attn, placed, queries))
         attention = layer.cross_attn_token_to_image
         query = self._split(attention.q_proj(queries + tokens)) * attention.scaling
-        logits = self._against(query, shared.key1, shared.key1_offset, self._key1, low_rank)
-        gathered = self._gather(torch.softmax(logits, -1), shared.value1, low_rank)
-        queries = _after_image(layer, queries + attention.out_proj(_joined(gathered)))
+        projected = self._split(values @ self._key1)
+        logits = self._against(query, shared.key1, shared.key1_offset, projected, first)
+        projected = self._split(values @ self._value1)
+        gathered = self._gather(torch.softmax(logits, -1), shared.value1, projected, first)
+        gathered = _joined(gathered) + attention.v_proj(self._first.layer_norm4.bias)
+        queries = _after_image(layer, queries + attention.out_proj(gathered))
         attention = layer.cross_attn_image_to_token
         key = self._split(attention.k_proj(queries + tokens)) * attention.scaling
-        logits = self._against(key, shared.query1, shared.query1_offset, self._query1, low_rank)
+        projected = self._split(values @ self._query1)
+        logits = self._against(key, shared.query1, shared.query1_offset, projected, first)
         weights = torch.softmax(logits, 2).flatten(1, 2)
-        values = self._projected(self._split(attention.v_proj(queries)), attention)
-        # The weights of a cell sum to one in each head: a share of the bias in every value adds it once.
-        values += attention.out_proj.bias / self._heads
-        cells.baddbmm_(weights.mT, values)
-        return queries, _normalised(cells, layer.layer_norm4)[0]
+        by_token1 = self._split(attention.v_proj(queries))
+        values1 = self._projected(by_token1, self._out1)
+        square = self._square_carried(shared, by_token, first)
+        square += self._square_added(shared, by_token1, values1, weights, first)
+        return queries, Update(weights, values1, _factor(square, layer.layer_norm4))
+
+    def _square(self, seen: Tensor, by_token: Tensor, values: Tensor, weights: Tensor) -> Tensor:
+        """[B, 1, N]: what adding ``weights^T values`` to the image changes in its squared lengths."""
+        product = _by_head(2 * by_token, seen).flatten(1, 2)
+        product.baddbmm_(values @ values.mT, weights)
+        return product.mul_(weights).sum(1, keepdim=True)
+
+    def _square_carried(self, shared: Shared, by_token: Tensor, first: Update) -> Tensor:
+        """[B, 1, N]: squared lengths of what the first layer hands on, with the second's constant."""
+        square = self._square(shared.seen_carried, by_token, first.values, first.weights)
+        square += shared.square_carried
+        along = (first.values @ self._constant)[:, None] @ first.weights + shared.with_constant
+        return (square * first.factor + 2 * along) * first.factor + self._constant.square().sum()
+
+    def _square_added(
+        self, shared: Shared, by_token: Tensor, values: Tensor, weights: Tensor, first: Update
+    ) -> Tensor:
+        """[B, 1, N]: what the second layer's update changes in them."""
+        product = _by_head(2 * by_token, shared.seen1_carried).flatten(1, 2)
+        product.baddbmm_(values @ first.values.mT, first.weights, alpha=2)
+        product *= first.factor
+        product.baddbmm_(values @ values.mT, weights)
+        product += (2 * values @ self._constant)[..., None]
+        return product.mul_(weights).sum(1, keepdim=True)
 
     def _against(
-        self, asking: Tensor, direct: Tensor, offset: Tensor, fold: _Fold, low_rank: _LowRank
+        self, asking: Tensor, direct: Tensor, offset: Tensor, projected: Tensor, first: Update
     ) -> Tensor:
-        """Dot products [B, H, T, N] of ``asking`` [B, H, T, d] and the fold's projection of the cells."""
-        small = (asking @ low_rank.through(fold)).flatten(1, 2)
-        logits = torch.bmm(small, low_rank.weights).unflatten(1, asking.shape[1:3])
-        logits += _by_head(asking, direct)
-        logits -= (asking @ fold.ones[..., None]) * low_rank.mean[:, None]
-        logits *= low_rank.rstd[:, None]
-        return logits.add_(_by_head(asking, offset))
+        """Dot products [B, H, T, N] of ``asking`` [B, H, T, d] and a projection of the cells.
 
-    def _gather(self, weights: Tensor, direct: Tensor, low_rank: _LowRank) -> Tensor:
-        """[B, H, T, d]: the second layer's image values summed with ``weights`` [B, H, T, N]."""
-        fold = self._value1
-        weights = weights * low_rank.rstd[:, None]
-        small = torch.bmm(weights.flatten(1, 2), low_rank.weights.mT)
-        small = small.unflatten(1, weights.shape[1:3])
-        mean = weights @ low_rank.mean[:, None].mT
-        gathered = _by_head(weights, direct) + small @ low_rank.through(fold).mT
-        return gathered - mean * fold.ones[:, None] + fold.constant.view(self._heads, 1, -1)
+        ``direct`` and ``offset`` [H, d, N] are the projection of the image and of what is added after
+        the factors; ``projected`` [B, H, H T, d] that of the first layer's values.
+        """
+        logits = torch.bmm((asking @ projected.mT).flatten(1, 2), first.weights)
+        by_head = logits.unflatten(1, asking.shape[1:3])
+        _add_by_head(by_head, asking, direct)
+        logits *= first.factor
+        _add_by_head(by_head, asking, offset)
+        return by_head
 
-    def _ask(self, shared: Shared, tokens: Tensor, queries: Tensor, cells: Tensor) -> Tensor:
+    def _gather(self, weights: Tensor, direct: Tensor, projected: Tensor, first: Update) -> Tensor:
+        """[B, H, T, d]: a projection of the cells, summed with ``weights`` [B, H, T, N]."""
+        weights = weights * first.factor[:, None]
+        small = torch.bmm(weights.flatten(1, 2), first.weights.mT)
+        return _by_head(weights, direct) + small.unflatten(1, weights.shape[1:3]) @ projected
+
+    def _ask(
+        self, shared: Shared, tokens: Tensor, queries: Tensor, first: Update, second: Update
+    ) -> Tensor:
         """[B, K, C]: K tokens after the final attention to the image."""
         attention, heads, count = self._final, self._heads, tokens.shape[1]
+        norm, channels = self._second.layer_norm4, tokens.shape[-1]
         query = self._split(attention.q_proj(queries + tokens)) * attention.scaling
-        by_head = attention.k_proj.weight.view(heads, -1, cells.shape[-1])
+        by_head = attention.k_proj.weight.view(heads, -1, channels)
         folded = (query @ by_head).flatten(1, 2)
-        logits = folded @ shared.position.T
-        logits.baddbmm_(folded, cells.mT)
-        summed = (torch.softmax(logits, -1) @ cells).unflatten(1, (heads, count))
-        by_head = attention.v_proj.weight.view(heads, -1, cells.shape[-1])
-        gathered = summed @ by_head.mT + attention.v_proj.bias.view(heads, 1, -1)
-        return self._final_norm(queries + attention.out_proj(_joined(gathered)))
+        scaled = folded * norm.weight
+        rows = folded.shape[:2]
+        logits = (scaled.flatten(0, 1) @ shared.carried.T).unflatten(0, rows)
+        logits.baddbmm_(scaled @ first.values.mT, first.weights).mul_(first.factor)
+        logits.baddbmm_(scaled @ second.values.mT, second.weights)
+        logits.add_((scaled @ self._constant)[..., None]).mul_(second.factor)
+        logits.flatten(0, 1).addmm_(folded.flatten(0, 1), shared.position.T)
+        weights = torch.softmax(logits, -1).mul_(second.factor)
+        summed = weights @ second.weights.mT @ second.values
+        summed += weights.sum(-1, keepdim=True) * self._constant
+        weights *= first.factor
+        summed += weights @ first.weights.mT @ first.values
+        summed += (weights.flatten(0, 1) @ shared.carried).unflatten(0, rows)
+        summed = (summed * norm.weight + norm.bias).unflatten(1, (heads, count))
+        by_head = attention.v_proj.weight.view(heads, -1, channels)
+        gathered = _joined(summed @ by_head.mT) + attention.v_proj.bias
+        return self._final_norm(queries + attention.out_proj(gathered))
 
-    def _upscaled(self, cells: Tensor, hyper: Tensor) -> Tensor:
-        """Logits [1, 3, 4 s, 4 s] of one point from its cells [N, C] and ``hyper`` [3, C / 8]."""
-        decoder = self._decoder
-        side = int(len(cells) ** 0.5)
-        once = _quartered(cells, decoder.upscale_conv1)
-        norm = decoder.upscale_layer_norm
-        once = functional.layer_norm(once, once.shape[-1:], norm.weight, norm.bias, norm.eps)
-        twice = _quartered(functional.gelu(once), decoder.upscale_conv2)
-        logits = hyper @ functional.gelu(twice).T
-        grid = logits.view(-1, side, side, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6)
-        return grid.reshape(1, -1, 4 * side, 4 * side)
-
-    def _projected(self, values: Tensor, attention: Any) -> Tensor:
-        """[B, H T, C]: token values [B, H, T, d] after the output projection, without its bias."""
-        by_head = attention.out_proj.weight.T.view(self._heads, -1, attention.hidden_size)
-        return (values @ by_head).flatten(1, 2)
+    def _projected(self, by_token: Tensor, out: Tensor) -> Tensor:
+        """[B, H T, C]: token values [B, H, T, d] after an output projection [H d, C]."""
+        return (by_token @ out.view(self._heads, -1, out.shape[-1])).flatten(1, 2)
 
     def _split(self, x: Tensor) -> Tensor:
         """[..., n, H d] to [..., H, n, d]."""
@@ -277,6 +296,20 @@ class FoldedDecoder:
         return self._split(x).contiguous()
 
 
+def _scaled(norm: Any, projection: Any) -> Tensor:
+    """[C, H d]: a projection that follows a norm, for cells without the norm's scale."""
+    return norm.weight[:, None] * projection.weight.T
+
+
+def _centred(x: Tensor) -> Tensor:
+    return x - x.mean(-1, keepdim=True)
+
+
+def _factor(square: Tensor, norm: Any) -> Tensor:
+    """What a LayerNorm multiplies centred cells by, from their squared lengths."""
+    return (square / norm.normalized_shape[0]).clamp_(min=0).add_(norm.eps).rsqrt_()
+
+
 def _by_head(asking: Tensor, shared: Tensor) -> Tensor:
     """[B, H, n, m] from [B, H, n, k] and [H, k, m], the same for all points.
 
@@ -288,6 +321,15 @@ def _by_head(asking: Tensor, shared: Tensor) -> Tensor:
     for one, result in zip(asking, product, strict=True):
         torch.bmm(one, shared, out=result)
     return product
+
+
+def _add_by_head(total: Tensor, asking: Tensor, shared: Tensor) -> None:
+    """`_by_head` added to ``total`` [B, H, n, m]."""
+    if asking.device.type != "cpu":
+        total += asking @ shared
+        return
+    for one, result in zip(asking, total, strict=True):
+        result.baddbmm_(one, shared)
 
 
 def _joined(x: Tensor) -> Tensor:
@@ -304,15 +346,3 @@ def _attend(attention: Any, placed: Tensor, values: Tensor) -> Tensor:
 def _after_image(layer: Any, queries: Tensor) -> Tensor:
     queries = layer.layer_norm2(queries)
     return layer.layer_norm3(queries + layer.mlp(queries))
-
-
-def _normalised(cells: Tensor, norm: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """LayerNorm of [B, N, C], and each cell's mean and reciprocal deviation [B, N, 1]."""
-    return torch.native_layer_norm(cells, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
-
-
-def _quartered(cells: Tensor, convolution: Any) -> Tensor:
-    """A 2 x 2 transposed convolution of stride 2 on rows: [n, C] to [n * 4, D], corner by corner."""
-    weight = convolution.weight.permute(0, 2, 3, 1)
-    output = torch.addmm(convolution.bias.repeat(4), cells, weight.flatten(1))
-    return output.view(-1, weight.shape[-1])
