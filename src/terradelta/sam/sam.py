@@ -37,7 +37,7 @@ from terradelta.sam.upsampling import EnlargedLogits
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
 STABILITY_OFFSETS = 1.0, -1.0
-POINTS_PER_BATCH = {"cpu": 64, "cuda": 128, "mps": 64}
+POINTS_PER_BATCH = {"cpu": 32, "cuda": 128, "mps": 32}
 """A point takes about 6 MB while it is decoded, 30 MB more on a GPU if it has a mask that is kept."""
 
 
