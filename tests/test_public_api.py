@@ -27,6 +27,7 @@ def test_the_public_names_are_these() -> None:
         "Changes",
         "MODELS",
         "__version__",
+        "detect_scene",
         "load_segmenter",
         "make_scene",
     ]

@@ -8,16 +8,26 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from terradelta.run import detect_scene
     from terradelta.sam.registry import MODELS, load_segmenter
     from terradelta.synth import make_scene
     from terradelta.zeroshot.anychange import AnyChange
     from terradelta.zeroshot.changes import Changes
 
-__all__ = ["MODELS", "AnyChange", "Changes", "__version__", "load_segmenter", "make_scene"]
+__all__ = [
+    "MODELS",
+    "AnyChange",
+    "Changes",
+    "__version__",
+    "detect_scene",
+    "load_segmenter",
+    "make_scene",
+]
 
 _HOMES = {
     "MODELS": "terradelta.sam.registry",
     "load_segmenter": "terradelta.sam.registry",
+    "detect_scene": "terradelta.run",
     "make_scene": "terradelta.synth",
     "AnyChange": "terradelta.zeroshot.anychange",
     "Changes": "terradelta.zeroshot.changes",

@@ -10,7 +10,7 @@ import pytest
 from terradelta import __version__
 from terradelta.cli import detect
 
-COMMANDS = ["demo", "detect", "query", "evaluate", "models"]
+COMMANDS = ["demo", "detect", "query", "check", "evaluate", "models"]
 HEAVY = {
     *("torch", "numpy", "scipy", "skimage", "PIL", "rasterio", "geopandas", "shapely"),
     *("transformers", "torchvision", "pycocotools", "pandas"),
@@ -94,15 +94,17 @@ def test_a_fresh_process_reports_an_error_in_one_line(tmp_path: Path) -> None:
 def test_an_interrupted_run_says_so_in_one_line_and_leaves_no_temporary_file(
     run: Run, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from terradelta import Changes
+    from terradelta.run import finish
 
-    def interrupted(self: Changes) -> Any:
+    def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Changes, "overlay", interrupted)
+    monkeypatch.setattr(finish, "write_quicklook", interrupted)
     answer = run("detect", *pair, "-o", tmp_path)
-    assert answer == (130, "", "interrupted: nothing was left half-written\n")
-    assert not any(path.name.startswith(".") for path in tmp_path.iterdir())
+    told = "interrupted: nothing was left half-written; of a scene the tiles done are kept\n"
+    assert answer == (130, "", told)
+    hidden = [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert hidden == [".run"]
     assert not (tmp_path / "overlay.png").exists()
 
 

@@ -22,26 +22,51 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=
 SECONDS_PER_LINE = 5.0
 
 
+class _Pace:
+    """How fast a stage goes on, in words."""
+
+    def __init__(self) -> None:
+        self._stage, self._first, self._started = "", 0, 0.0
+
+    def words(self, stage: str, done: int, total: int, now: float) -> str:
+        """As "0.41 a second, 3 min left"; empty until a step of the stage is done."""
+        if stage != self._stage:
+            self._stage, self._first, self._started = stage, done, now
+        steps, seconds = done - self._first, now - self._started
+        if steps <= 0 or seconds <= 0:
+            return ""
+        rate = steps / seconds
+        return f"{rate:.2g} a second, {_duration((total - done) / rate)} left"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 class _BarReporter:
     def __init__(self, bar: Progress) -> None:
-        self._bar = bar
-        self._task = bar.add_task("starting", total=None)
+        self._bar, self._pace = bar, _Pace()
+        self._task = bar.add_task("starting", total=None, pace="")
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        self._bar.update(self._task, description=stage, completed=done, total=total)
+        pace = self._pace.words(stage, done, total, time.monotonic())
+        self._bar.update(self._task, description=stage, completed=done, total=total, pace=pace)
 
 
 class _LineReporter:
     """A plain line every few seconds, so that a log tells that a long run is alive."""
 
     def __init__(self) -> None:
-        self._last = time.monotonic()
+        self._last, self._pace = time.monotonic(), _Pace()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
+        pace = self._pace.words(stage, done, total, now)
         if now - self._last >= SECONDS_PER_LINE:
             self._last = now
-            err.print(f"{stage}: {done} of {total}")
+            err.print(f"{stage}: {done} of {total}{', ' if pace else ''}{pace}")
 
 
 @contextmanager
@@ -51,7 +76,8 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
         yield _LineReporter()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as bar:
+    pace = TextColumn("{task.fields[pace]}")
+    with Progress(*columns, TimeElapsedColumn(), pace, console=err, transient=True) as bar:
         yield _BarReporter(bar)
 
 
@@ -78,7 +104,7 @@ def one_line_errors() -> Iterator[None]:
         err.print(f"error: {error}")
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt as error:
-        err.print("interrupted: nothing was left half-written")
+        err.print("interrupted: nothing was left half-written; of a scene the tiles done are kept")
         raise SystemExit(130) from error
     except MemoryError as error:
         err.print("error: not enough memory for images of this size; cut them into parts")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import typer
 
 from terradelta.cli import options as o
 from terradelta.cli.console import err, out, print_json, progress
 
 
 def detect(
-    before: o.BeforeArgument,
-    after: o.AfterArgument,
     folder: o.OutOption,
+    before: o.OptionalBeforeArgument = None,
+    after: o.OptionalAfterArgument = None,
+    pairs: o.PairsOption = None,
     model: o.ModelOption = "regions",
     preset: o.PresetOption = o.Preset.default,
     angle: o.AngleOption = None,
@@ -27,46 +31,132 @@ def detect(
     device: o.DeviceOption = "cpu",
     dtype: o.DtypeOption = o.Dtype.float32,
     approximate: o.ApproximateOption = None,
+    tile: o.TileOption = None,
+    bands: o.BandsOption = None,
+    aoi: o.AoiOption = None,
+    normalise: o.NormaliseOption = True,
+    register: o.RegisterOption = False,
+    vector: o.VectorOption = "changes.gpkg",
+    stac: o.StacOption = False,
+    ray: o.RayOption = None,
     json: o.JsonOption = False,
 ) -> None:
-    """Find all changes between two images and write them as polygons, mask, score and picture."""
-    from terradelta.geo.files import writable_folder
+    """Find all changes between two images and write them as polygons, mask, score and picture.
 
+    Two georeferenced rasters are a scene: of any size, on any grids that overlap, worked off in tiles.
+    A run that was interrupted goes on when the same command is given again.
+    """
+    from terradelta.errors import UsageError
+    from terradelta.geo.files import writable_folder
+    from terradelta.zeroshot.thresholds import check_choice
+
+    if (pairs is None) == (before is None or after is None) or (pairs and before):
+        raise UsageError("give two images, BEFORE and AFTER, or --pairs with a CSV file of them")
+    threshold = "otsu" if otsu else None
+    check_choice(angle, threshold, top_k)
+    asked = {"angle": angle, "threshold": threshold, "top_k": top_k}
+    of_scenes = {
+        "tile": tile,
+        "bands": o.parse_bands(bands),
+        "aoi": aoi,
+        "normalise": normalise,
+        "register": register,
+        "vector": vector,
+        "stac": stac,
+        "ray": ray,
+    }
     writable_folder(folder)
     anychange = o.load_model(
         model, preset, points_per_side, pred_iou, stability, nms, min_region_area, upscale, device,
         dtype, approximate,
     )  # fmt: skip
-    with progress() as report:
-        changes = anychange.detect(
-            before,
-            after,
-            angle=angle,
-            threshold="otsu" if otsu else None,
-            top_k=top_k,
-            progress=report,
+    work = partial(_detect_pair, anychange, asked, of_scenes)
+    if pairs is not None:
+        _detect_all(pairs, folder, work, json)
+    elif before is not None and after is not None:
+        with progress() as report:
+            record, files, note = work(before, after, folder, report)
+        announce(record, files, note, json)
+
+
+def _detect_pair(
+    model: Any,
+    asked: dict[str, Any],
+    of_scenes: dict[str, Any],
+    before: Path,
+    after: Path,
+    folder: Path,
+    report: Any,
+) -> tuple[dict[str, Any], list[Path], str]:
+    """The record of a pair, its files, and what else there is to say."""
+    from terradelta.run import detect_scene, is_scene
+
+    if is_scene(before, after):
+        result = detect_scene(
+            before, after, folder, model=model, progress=report, **asked, **of_scenes
         )
-    announce(changes, folder, json)
+        return result.record, list(result.files), ""
+    _refuse_options_of_scenes(of_scenes)
+    return save(model.detect(before, after, progress=report, **asked), folder)
 
 
-def announce(changes: Any, folder: Path, as_json: bool) -> None:
-    """Write the results and say what they are."""
+def save(changes: Any, folder: Path) -> tuple[dict[str, Any], list[Path], str]:
+    """Write the changes of one image: the record, the files, and what else there is to say."""
     from terradelta.zeroshot.outputs import describe_run
 
     files = changes.save(folder)
+    return describe_run(changes, [path.name for path in files]), files, _canvas_note(changes)
+
+
+def _refuse_options_of_scenes(given: dict[str, Any]) -> None:
+    from terradelta.errors import UsageError
+
+    usual = {"normalise": True, "vector": "changes.gpkg", "register": False, "stac": False}
+    unusual = [name for name, value in given.items() if value != usual.get(name)]
+    if unusual:
+        names = ", ".join(f"--{name}" for name in unusual).replace("--normalise", "--no-normalise")
+        raise UsageError(f"{names}: only for two georeferenced rasters, and one of these is not")
+
+
+def _detect_all(pairs: Path, folder: Path, work: Any, as_json: bool) -> None:
+    from terradelta.run.batch import detect_pairs
+
+    with progress() as report:
+        rows = detect_pairs(pairs, folder, work, report)
+    failed = [row for row in rows if row["error"]]
     if as_json:
-        print_json(describe_run(changes, [path.name for path in files]))
+        print_json(rows)
+    else:
+        for row in rows:
+            told = f"failed: {row['error']}" if row["error"] else f"{row['changes']} changes"
+            out.print(f"{row['name']}: {told}")
+        out.print(f"{len(rows) - len(failed)} of {len(rows)} pairs, see {folder / 'summary.csv'}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def announce(record: dict[str, Any], files: list[Path], note: str, as_json: bool) -> None:
+    """Say what was found and written."""
+    if as_json:
+        print_json(record)
         return
-    share = changes.to_mask().mean()
     out.print(
-        f"{len(changes)} changes above {changes.threshold:.1f} degrees, {share:.1%} of the area"
+        f"{record['changes']} changes above {record['threshold_deg']:.1f} degrees, "
+        f"{record['changed_fraction']:.1%} of the area"
     )
     for path in files:
         out.print(f"  {path}")
+    if note:
+        err.print(note)
+
+
+def _canvas_note(changes: Any) -> str:
+    """What to do about an image that the network saw smaller than it is; empty if it did not."""
     height, width = changes.pair.shape
     canvas = changes.settings.get("canvas_px")
-    if canvas and max(height, width) > canvas:
-        err.print(
-            f"note: {width} x {height} px were shrunk to {canvas} px for the network; "
-            f"--upscale {-(-max(height, width) // canvas)} also looks at windows of full detail"
-        )
+    if not canvas or max(height, width) <= canvas:
+        return ""
+    return (
+        f"note: {width} x {height} px were shrunk to {canvas} px for the network; "
+        f"--upscale {-(-max(height, width) // canvas)} also looks at windows of full detail"
+    )

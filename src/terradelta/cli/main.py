@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from terradelta import __version__
-from terradelta.cli import bench, demo, detect, evaluate, models, query
+from terradelta.cli import bench, check, demo, detect, evaluate, models, query
 from terradelta.cli.console import one_line_errors
 
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("detect")(detect.detect)
 app.command("query")(query.query)
+app.command("check")(check.check)
 app.command("evaluate")(evaluate.evaluate)
 app.command("models")(models.models)
 app.add_typer(bench.app, name="bench")

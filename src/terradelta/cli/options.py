@@ -85,7 +85,69 @@ ApproximateOption = Annotated[
         "low-resolution logits. Repeat it for both."
     ),
 ]
+OptionalBeforeArgument = Annotated[
+    Path | None, typer.Argument(help="Image or raster of the earlier date.", metavar="BEFORE")
+]
+OptionalAfterArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        help="That of the later date: on the same pixel grid, or georeferenced as BEFORE is.",
+        metavar="AFTER",
+    ),
+]
+PairsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV of many pairs instead: columns before, after and, if wanted, name. Paths are "
+        "relative to it. Each pair gets a folder of its own."
+    ),
+]
+TileOption = Annotated[
+    int | None, typer.Option(help="Scenes: side of a tile in pixels, without its halo.")
+]
+BandsOption = Annotated[
+    str | None,
+    typer.Option(help="Scenes: one or three bands of both files, counted from 1, as 4,3,2."),
+]
+AoiOption = Annotated[
+    Path | None,
+    typer.Option(help="Scenes: vector file of polygons to which the search is limited."),
+]
+NormaliseOption = Annotated[
+    bool, typer.Option(help="Scenes: bring the radiometry of AFTER to that of BEFORE.")
+]
+RegisterOption = Annotated[
+    bool, typer.Option("--register", help="Scenes: measure a constant shift of AFTER and undo it.")
+]
+VectorOption = Annotated[
+    str,
+    typer.Option(
+        help="Scenes: name of the file of objects, .gpkg, .parquet, .fgb or .geojson.",
+    ),
+]
+StacOption = Annotated[
+    bool, typer.Option("--stac", help="Scenes: write a STAC item, item.json, as well.")
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Scenes: spread the tiles over a Ray cluster: auto, an address, local or local:N.",
+        metavar="auto|ADDRESS|local[:N]",
+    ),
+]
 DtypeOption = Annotated[Dtype, typer.Option(help="dtype of the network's matrix products.")]
+
+
+def parse_bands(text: str | None) -> tuple[int, ...] | None:
+    """``"4,3,2"`` as (4, 3, 2)."""
+    from terradelta.errors import UsageError
+
+    if text is None:
+        return None
+    numbers = text.split(",")
+    if not all(number.strip().isdecimal() for number in numbers):
+        raise UsageError(f"--bands {text}: give band numbers with commas between them, as 4,3,2")
+    return tuple(int(number) for number in numbers)
 
 
 def load_model(

@@ -8,7 +8,7 @@ import typer
 
 from terradelta.cli import options as o
 from terradelta.cli.console import progress
-from terradelta.cli.detect import announce
+from terradelta.cli.detect import announce, save
 
 
 def query(
@@ -63,7 +63,7 @@ def query(
             top_k=top_k,
             progress=report,
         )
-    announce(changes, folder, json)
+    announce(*save(changes, folder), json)
 
 
 def _click(text: str) -> tuple[float, float, str]:

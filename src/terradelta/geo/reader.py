@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -19,11 +21,15 @@ from rasterio.transform import Affine
 
 from terradelta.errors import InputError
 
+READ_ERRORS = (RasterioError, CPLE_BaseError, OSError)
+"""What GDAL's failures arrive as; rasterio leaves some of them in its private class."""
+
 MAX_PIXELS = 40_000_000
 COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
-GDAL_OPTIONS = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
-"""GDAL's fast path for PNG gives the content of unused memory for a truncated file, and no error."""
+GDAL_OPTIONS = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO", "GDAL_CACHEMAX": 128_000_000}
+"""GDAL's fast path for PNG gives the content of unused memory for a truncated file, and no error. Its
+block cache, in bytes, would otherwise grow to a twentieth of the machine's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,18 @@ def read_raster(path: str | Path) -> Raster:
         InputError: missing, empty, unreadable, truncated, too large or complex-valued.
     """
     path = Path(path)
+    with opened(path) as source:
+        return _read(source, path)
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[Any]:
+    """The rasterio dataset of a file, with what goes wrong inside the block told in one line.
+
+    Raises:
+        InputError: missing, a folder, empty, unreadable or truncated, or no bands of its own.
+    """
+    path = Path(path)
     try:
         if not path.exists():
             raise InputError(f"{path} does not exist")
@@ -75,9 +93,10 @@ def read_raster(path: str | Path) -> Raster:
         with warnings.catch_warnings(), rasterio.Env(**GDAL_OPTIONS):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path) as source:
-                return _read(source, path)
-    except (RasterioError, OSError) as error:
-        raise InputError(f"{path} cannot be read as an image: {_reason(error)}") from error
+                _check_has_bands(source, path)
+                yield source
+    except READ_ERRORS as error:
+        raise InputError(f"{path} cannot be read as an image: {reason_of(error)}") from error
 
 
 def raster_of(array: NDArray[Any], source: str) -> Raster:
@@ -100,30 +119,33 @@ def raster_of(array: NDArray[Any], source: str) -> Raster:
     return _raster(np.moveaxis(colours, -1, 0), opaque, None, source, bands)
 
 
-def _read(source: Any, name: Path) -> Raster:
+def _check_has_bands(source: Any, name: Path) -> None:
     if source.count == 0:
         first = next(iter(source.subdatasets), name)
         raise InputError(
             f"{name} holds no bands of its own: cut out one of its {len(source.subdatasets)} parts "
             f"first, for example `gdal_translate {first} part.tif`"
         )
+
+
+def _read(source: Any, name: Path) -> Raster:
     if source.width * source.height > MAX_PIXELS:
         raise InputError(
             f"{name} has {source.width} x {source.height} px, more than the {MAX_PIXELS:,} that are "
             f"read into memory at once: cut it into parts (`rio clip`, `gdal_translate -srcwin`)"
         )
-    palette = _palette(source)
+    palette = palette_of(source)
     if palette is not None:
         bands: tuple[int, ...] = (1,)
         values = palette[source.read(1)].transpose(2, 0, 1)
         opaque = (values[3] > 0) & (source.dataset_mask() > 0)
         values = values[:3]
     else:
-        bands = _bands(source)
+        bands = colour_bands(source)
         values = source.read(list(bands))
         values = np.repeat(values, 3, 0) if len(bands) == 1 else values
         opaque = source.dataset_mask() > 0
-    georeference = _georeference(source)
+    georeference = georeference_of(source)
     if georeference is None:
         orientation = _orientation(source, name)
         values, opaque = _upright(values, orientation), _upright(opaque, orientation)
@@ -151,7 +173,7 @@ def _check_type(values: NDArray[Any], source: str | Path) -> None:
         raise InputError(f"{source} holds {values.dtype} values: convert it to real numbers")
 
 
-def _bands(source: Any) -> tuple[int, ...]:
+def colour_bands(source: Any) -> tuple[int, ...]:
     """1-based indices of red, green and blue, of the first three bands, or of the only one."""
     meaning = source.colorinterp
     if all(colour in meaning for colour in COLOURS):
@@ -160,7 +182,7 @@ def _bands(source: Any) -> tuple[int, ...]:
     return tuple(data[:3]) if len(data) >= 3 else (data[0] if data else 1,)
 
 
-def _palette(source: Any) -> NDArray[np.uint8] | None:
+def palette_of(source: Any) -> NDArray[np.uint8] | None:
     """uint8 [256, 4] RGBA of a paletted image, else None."""
     if source.colorinterp[0] != ColorInterp.palette or source.dtypes[0] != "uint8":
         return None
@@ -187,14 +209,15 @@ def _upright(image: NDArray[Any], orientation: str) -> NDArray[Any]:
     return np.ascontiguousarray(turned[..., ::-1] if mirrored else turned)
 
 
-def _georeference(source: Any) -> Georeference | None:
+def georeference_of(source: Any) -> Georeference | None:
+    """Where the pixels of an open dataset lie, None if it does not say."""
     transform = source.transform
     if source.crs is None or transform.is_identity or transform.is_degenerate:
         return None
     return Georeference(source.crs, transform)
 
 
-def _reason(error: BaseException) -> str:
-    """One line; a read error of rasterio only points to the error that caused it."""
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in one line; a read error of rasterio only points to the error that caused it."""
     stated = str(error.__cause__ or error) or type(error).__name__
     return stated.splitlines()[0]

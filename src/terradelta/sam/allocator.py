@@ -28,6 +28,13 @@ def give_back_freed_memory() -> bool:
     return _set_thresholds(USUAL_BYTES, 2 * USUAL_BYTES)
 
 
+def trim() -> None:
+    """Hand memory that is free now back to the kernel: after work that took more than the rest will."""
+    release = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if release is not None:
+        release(0)
+
+
 def _set_thresholds(mmap: int, trim: int) -> bool:
     chosen = any(name.startswith("MALLOC_") and name.endswith("THRESHOLD_") for name in os.environ)
     if not sys.platform.startswith("linux") or chosen:

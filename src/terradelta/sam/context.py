@@ -70,6 +70,18 @@ class RegionContext:
             return self.described
         return Described.of(image, self.curves)
 
+    def stored(self) -> dict[str, Any]:
+        """Plain values, for `restored`; without ``described``, which only saves time."""
+        arrays = {"curves": self.curves, "mean": self.mean, "deviation": self.deviation}
+        return {**{name: a.tolist() for name, a in arrays.items()}, "contrast": self.contrast}
+
+    @classmethod
+    def restored(cls, stored: dict[str, Any]) -> RegionContext:
+        curves, mean, deviation = (
+            np.array(stored[name], np.float32) for name in ("curves", "mean", "deviation")
+        )
+        return cls(curves, mean, deviation, float(stored["contrast"]))
+
     def lab(self, image: RGB) -> Floats:
         """CIELAB float32 [H, W, 3] of a uint8 image after its radiometric curves."""
         return _lab(image, self.curves)

@@ -197,6 +197,17 @@ class Masks:
         shift = (column + x0) * shape[0] + y0 - column * self.shape[0]
         return Masks(shape, self.offsets, self.start + shift, self.stop + shift)
 
+    def cropped(self, x0: int, y0: int, x1: int, y1: int) -> Masks:
+        """The masks inside a box of the image, as masks of an image of the size of the box."""
+        height = self.shape[0]
+        column = self.start // height
+        top, bottom = column * height + y0, column * height + y1
+        start, stop = np.maximum(self.start, top), np.minimum(self.stop, bottom)
+        inside = (column >= x0) & (column < x1) & (start < stop)
+        shift = (top - (column - x0) * (y1 - y0))[inside]
+        owner = _offsets(self.owner[inside], len(self))
+        return Masks((y1 - y0, x1 - x0), owner, start[inside] - shift, stop[inside] - shift)
+
     def rles(self) -> list[dict[str, Any]]:
         """COCO run-length dicts: ``size`` [H, W] and compressed ``counts``."""
         from pycocotools import mask as coco

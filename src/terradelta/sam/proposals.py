@@ -51,12 +51,14 @@ def propose(
     encoded: Encoded,
     settings: ProposalSettings,
     valid: BoolArray | None = None,
+    points: NDArray[np.float64] | None = None,
 ) -> Proposals:
     """All masks of one date that pass the settings, best predicted IoU first.
 
-    ``valid`` bool [H, W]: masks lose the pixels where it is False.
+    ``valid`` bool [H, W]: masks lose the pixels where it is False. ``points`` float64 [P, 2] as (x, y)
+    px, if they are not to be the grid of the settings.
     """
-    found = _on_grid(segmenter, encoded, settings)
+    found = _on_grid(segmenter, encoded, settings, points)
     found = _replace_masks(found, found.masks if valid is None else found.masks.restrict(valid))
     area = encoded.shape[0] * encoded.shape[1]
     found = found[found.masks.areas < MAX_AREA * area]
@@ -68,7 +70,12 @@ def propose(
     return found
 
 
-def _on_grid(segmenter: Segmenter, encoded: Encoded, settings: ProposalSettings) -> Proposals:
+def _on_grid(
+    segmenter: Segmenter,
+    encoded: Encoded,
+    settings: ProposalSettings,
+    given: NDArray[np.float64] | None,
+) -> Proposals:
     def decode(points: NDArray[np.float64]) -> Proposals:
         return segmenter.decode(
             encoded,
@@ -78,8 +85,8 @@ def _on_grid(segmenter: Segmenter, encoded: Encoded, settings: ProposalSettings)
             coarse_stability="stability" in settings.approximate,
         )
 
-    points = point_grid(encoded.shape, settings.points_per_side)
-    if "grid" not in settings.approximate:
+    points = point_grid(encoded.shape, settings.points_per_side) if given is None else given
+    if given is not None or "grid" not in settings.approximate:
         return decode(points)
     first = decode(point_grid(encoded.shape, max(1, settings.points_per_side // 2)))
     small = first.masks.areas < MAX_AREA * encoded.shape[0] * encoded.shape[1]

@@ -59,6 +59,12 @@ class RegionSegmenter(Segmenter):
     ) -> tuple[RegionContext, RegionContext]:
         return region_contexts(before, after, valid)
 
+    def store_context(self, context: RegionContext) -> dict[str, Any]:
+        return context.stored()
+
+    def restore_context(self, stored: dict[str, Any]) -> RegionContext:
+        return RegionContext.restored(stored)
+
     def encode(self, image: RGB, context: RegionContext | None = None) -> Encoded:
         if context is None:
             context, _ = region_contexts(image, image, np.ones(image.shape[:2], bool))

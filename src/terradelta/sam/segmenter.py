@@ -128,6 +128,14 @@ class Segmenter(ABC):
         """What encoding one date must know of the other, for before and after; nothing by default."""
         return None, None
 
+    def store_context(self, context: Any) -> Any:
+        """A context as plain values that JSON holds exactly, for `restore_context`."""
+        return None
+
+    def restore_context(self, stored: Any) -> Any:
+        """The context that `store_context` put down: it encodes as the original does."""
+        return None
+
     @abstractmethod
     def encode(self, image: RGB, context: Any = None) -> Encoded:
         """Encode a uint8 [H, W, 3] image; ``context`` is this date's part of `pair_contexts`."""

@@ -195,9 +195,9 @@ class AnyChange:
 
             return TorchangeSession(self.segmenter, pair, self.settings, self.angle)
         found = search(self.segmenter, pair, self.settings, self.upscale, progress)
-        return Session(self.segmenter, pair, found, self.angle, self._describe())
+        return Session(self.segmenter, pair, found, self.angle, self.describe())
 
-    def _describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         return {
             "model": self.segmenter.name,
             "canvas_px": self.segmenter.canvas_px,

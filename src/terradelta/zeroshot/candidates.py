@@ -94,18 +94,26 @@ def search(
     settings: ProposalSettings,
     upscale: int,
     progress: Progress = silent,
+    *,
+    contexts: tuple[Any, Any] | None = None,
+    points: NDArray[np.float64] | None = None,
 ) -> Search:
-    """Encode both dates, propose masks in both, and match every mask in both directions."""
+    """Encode both dates, propose masks in both, and match every mask in both directions.
+
+    For a pair that is a window of something larger: ``contexts`` of both dates, if not from the pair
+    itself; ``points`` float64 [P, 2] as (x, y) px, if not the grid of the settings.
+    """
     clock = _Clock()
     views = views_of(pair.shape, upscale, enlarge_windows=segmenter.canvas_px is not None)
     examined, found = [], []
     for number, view in enumerate(views):
         progress("encoding", 2 * number, 2 * len(views))
-        look = Examined(view, encode_view(segmenter, pair, view))
+        look = Examined(view, encode_view(segmenter, pair, view, contexts))
         clock.lap("encode")
         progress("matching", 2 * number + 1, 2 * len(views))
         valid = view.enlarge_mask(pair.valid)
-        proposals = [propose(segmenter, encoded, settings, valid) for encoded in look.encoded]
+        seeds = None if points is None else points * view.factor
+        proposals = [propose(segmenter, one, settings, valid, seeds) for one in look.encoded]
         clock.lap("propose")
         found.append(_place(view, match(proposals, look.encoded)))
         clock.lap("match")
@@ -113,18 +121,26 @@ def search(
     candidates = Candidates.concatenate(found)
     iou = settings.nms if segmenter.overlap_rule == "boxes" else 1.0
     ranked = candidates[box_nms(candidates.masks.boxes, candidates.angle, iou)]
-    if segmenter.pixel_rule == "mean":
-        pixel_angle = candidates.masks.paint_mean(candidates.angle, candidates.iou)
-    else:
-        pixel_angle = ranked.masks.paint_max(ranked.angle)
+    pixel_angle = pixel_angle_of(segmenter, ranked)
     clock.lap("select")
     progress("matching", 2 * len(views), 2 * len(views))
     return Search(examined, ranked, pixel_angle, clock.seconds)
 
 
-def encode_view(segmenter: Segmenter, pair: Pair, view: View) -> tuple[Encoded, Encoded]:
+def pixel_angle_of(segmenter: Segmenter, ranked: Candidates) -> FloatArray:
+    """The angle at every pixel, float32 [H, W], from candidates without duplicates."""
+    if segmenter.pixel_rule == "mean":
+        return ranked.masks.paint_mean(ranked.angle, ranked.iou)
+    return ranked.masks.paint_max(ranked.angle)
+
+
+def encode_view(
+    segmenter: Segmenter, pair: Pair, view: View, contexts: tuple[Any, Any] | None = None
+) -> tuple[Encoded, Encoded]:
+    """Both dates of a view; ``contexts`` if they are not to be taken from the view itself."""
     before, after = view.look(pair.before), view.look(pair.after)
-    contexts = segmenter.pair_contexts(before, after, view.enlarge_mask(pair.valid))
+    if contexts is None:
+        contexts = segmenter.pair_contexts(before, after, view.enlarge_mask(pair.valid))
     apply = in_threads if segmenter.both_at_once else map
     first, second = apply(segmenter.encode, (before, after), contexts)
     return first, second

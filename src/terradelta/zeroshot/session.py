@@ -9,12 +9,12 @@ import numpy as np
 
 from terradelta.errors import UsageError
 from terradelta.geo.pair import Pair
-from terradelta.sam.masks import FloatArray, Masks
-from terradelta.sam.proposals import one_layer
-from terradelta.sam.segmenter import BoolArray, Segmenter
+from terradelta.sam.masks import FloatArray
+from terradelta.sam.segmenter import Segmenter
 from terradelta.zeroshot.candidates import DATES, Candidates, Search
 from terradelta.zeroshot.changes import Changes
 from terradelta.zeroshot.query import ClickLike, angle_to_query, parse_clicks, query_embedding
+from terradelta.zeroshot.selection import contenders, select
 from terradelta.zeroshot.thresholds import choose_threshold
 
 
@@ -102,14 +102,9 @@ class Session:
     def _select(
         self, candidates: Candidates, pixel_angle: FloatArray, asked: Mapping[str, Any]
     ) -> tuple[Candidates, FloatArray, float]:
-        """The changes, the angle at every pixel, and the threshold.
-
-        A click or ``top_k`` asks for certain objects: pixels outside them then have the angle 0.
-        """
-        top_k = asked["top_k"]
-        layered = self._segmenter.overlap_rule == "layer"
-        if layered and top_k is not None:
-            candidates = candidates[one_layer(candidates.masks, candidates.angle)]
+        """The changes, the angle at every pixel, and the threshold."""
+        rule, top_k = self._segmenter.overlap_rule, asked["top_k"]
+        candidates = contenders(candidates, rule, top_k)
         threshold = choose_threshold(
             candidates.angle,
             self._default_angle,
@@ -117,19 +112,7 @@ class Session:
             threshold=asked["threshold"],
             top_k=top_k,
         )
-        kept = candidates[candidates.angle > threshold]
-        if layered and top_k is None:
-            kept = kept[_mostly_above(kept.masks, pixel_angle, threshold)]
-        if top_k is not None:
-            pixel_angle = kept.masks.paint_max(kept.angle)
-        elif "points" in asked:
-            pixel_angle = np.where(kept.masks.union(), pixel_angle, np.float32(0))
-        if layered and top_k is None:
-            kept = kept[np.sort(one_layer(kept.masks, kept.iou))]
+        kept, pixel_angle = select(
+            candidates, pixel_angle, threshold, rule, top_k=top_k, clicked="points" in asked
+        )
         return kept, pixel_angle, threshold
-
-
-def _mostly_above(masks: Masks, pixel_angle: FloatArray, threshold: float) -> BoolArray:
-    """Which masks agree with the pixel-level answer: at least half of their pixels are changed."""
-    changed = (pixel_angle > threshold).astype(np.float64)
-    return np.asarray(masks.sums(changed) >= masks.areas / 2)

@@ -1,0 +1,105 @@
+"""What is kept of a tile between looking at it and finishing the scene: all its candidates."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terradelta.errors import InputError
+from terradelta.geo.files import replacing
+from terradelta.geo.tiles import Key
+from terradelta.sam.masks import Masks
+from terradelta.sam.segmenter import BoolArray
+from terradelta.zeroshot.candidates import Candidates
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """The candidates of a tile's window, largest angle first, and bool [h, w]: its valid pixels."""
+
+    key: Key
+    candidates: Candidates
+    valid: BoolArray
+
+
+def part_name(key: Key) -> str:
+    return f"{key[0]}_{key[1]}.npz"
+
+
+def save_part(part: Part, folder: Path) -> int:
+    """Write a part; returns the size of its file in bytes.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    found = part.candidates
+    masks = found.masks
+    # Gaps and lengths of runs are small numbers; flat indices are large ones that do not repeat.
+    gap = masks.start.copy()
+    gap[1:] -= masks.stop[:-1]
+    filled = masks.offsets[:-1][masks.runs_per_mask > 0]
+    gap[filled] = masks.start[filled]
+    path = folder / part_name(part.key)
+    with replacing(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            shape=np.array(masks.shape),
+            runs=masks.runs_per_mask.astype(np.uint32),
+            gap=gap.astype(np.int32),
+            length=(masks.stop - masks.start).astype(np.uint16),
+            iou=found.iou,
+            stability=found.stability,
+            date=found.date,
+            angle=found.angle,
+            valid=np.packbits(part.valid),
+        )
+    return path.stat().st_size
+
+
+def load_part(key: Key, folder: Path) -> Part:
+    """The part that `save_part` wrote.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    path = folder / part_name(key)
+    try:
+        with np.load(path) as stored:
+            height, width = (int(side) for side in stored["shape"])
+            masks = _masks((height, width), stored["runs"], stored["gap"], stored["length"])
+            count = len(masks)
+            nothing = np.zeros((count, 0))
+            candidates = Candidates(
+                masks,
+                stored["iou"],
+                stored["stability"],
+                stored["date"],
+                stored["angle"],
+                nothing,
+                nothing,
+            )
+            valid = np.unpackbits(stored["valid"], count=height * width)
+            return Part(key, candidates, valid.reshape(height, width).astype(bool))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}, which an earlier run wrote, is missing or damaged: delete {path.parent.parent} "
+            f"and start again"
+        ) from error
+
+
+def _masks(
+    shape: tuple[int, int],
+    runs: NDArray[np.uint32],
+    gap: NDArray[np.int32],
+    length: NDArray[np.uint16],
+) -> Masks:
+    offsets = np.concatenate([[0], np.cumsum(runs, dtype=np.int64)])
+    ends = np.cumsum(gap.astype(np.int64) + length)
+    # Every mask counts from the beginning of its image.
+    before = np.concatenate([[0], ends])[offsets[:-1]]
+    stop = ends - np.repeat(before, runs)
+    return Masks(shape, offsets, stop - length, stop)
