@@ -47,6 +47,18 @@ def test_plain_images_give_plain_files(run: Run, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(PLAIN)
 
 
+def test_one_image_without_coordinates_is_said_to_be_so(
+    run: Run, pair: Paths, tmp_path: Path
+) -> None:
+    plain = tmp_path / "plain.png"
+    with rasterio.open(pair[1]) as source:
+        Image.fromarray(source.read().transpose(1, 2, 0)).save(plain)
+    answer = run("detect", pair[0], plain, "-o", tmp_path / "out")
+    assert answer.code == 0
+    assert answer.err == f"note: {plain} has no coordinates: the results are in pixels\n"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(PLAIN)
+
+
 def test_json_is_the_record_of_the_run_and_nothing_else(
     run: Run, pair: Paths, tmp_path: Path
 ) -> None:

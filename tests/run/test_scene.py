@@ -15,7 +15,7 @@ import shapely
 
 from terradelta import AnyChange, detect_scene, make_scene
 from terradelta.errors import InputError, OutputError, UsageError
-from terradelta.run import SceneResult, is_scene
+from terradelta.run import SceneResult, is_placed
 from terradelta.run import scene as scene_module
 
 from .conftest import TILE_COUNT, TILES
@@ -296,12 +296,12 @@ def test_outputs_by_suffix_and_a_stac_item(pair: Paths, tmp_path: Path) -> None:
     assert set(item["assets"]) == {"found", "change_mask", "score", "overlay"}
 
 
-def test_what_a_scene_is(pair: Paths, tmp_path: Path) -> None:
+def test_which_files_say_where_they_lie(pair: Paths, tmp_path: Path) -> None:
     from PIL import Image
 
     Image.new("RGB", (32, 32)).save(tmp_path / "plain.png")
-    assert is_scene(*pair)
-    assert not is_scene(pair[0], tmp_path / "plain.png")
+    assert all(is_placed(path) for path in pair)
+    assert not is_placed(tmp_path / "plain.png")
 
 
 def test_progress_counts_the_tiles(pair: Paths, tmp_path: Path) -> None:

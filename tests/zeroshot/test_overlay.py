@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from terradelta import Changes
 from terradelta.geo.pair import Pair
-from terradelta.zeroshot.overlay import COLOURS
+from terradelta.geo.style import COLOURS
 
 GAP, LEGEND = 8, 24
 SHAPE = (100, 130)

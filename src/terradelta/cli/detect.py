@@ -89,15 +89,19 @@ def _detect_pair(
     report: Any,
 ) -> tuple[dict[str, Any], list[Path], str]:
     """The record of a pair, its files, and what else there is to say."""
-    from terradelta.run import detect_scene, is_scene
+    from terradelta.run import detect_scene, is_placed
 
-    if is_scene(before, after):
+    unplaced = [path for path in (before, after) if not is_placed(path)]
+    if not unplaced:
         result = detect_scene(
             before, after, folder, model=model, progress=report, **asked, **of_scenes
         )
         return result.record, list(result.files), ""
     _refuse_options_of_scenes(of_scenes)
-    return save(model.detect(before, after, progress=report, **asked), folder)
+    record, files, note = save(model.detect(before, after, progress=report, **asked), folder)
+    if len(unplaced) == 1:
+        note = f"note: {unplaced[0]} has no coordinates: the results are in pixels\n{note}".strip()
+    return record, files, note
 
 
 def save(changes: Any, folder: Path) -> tuple[dict[str, Any], list[Path], str]:

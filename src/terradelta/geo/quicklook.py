@@ -46,10 +46,10 @@ def write_quicklook(
     factor = _factor(height, width)
     before, after = _reduced(scene, radiometry, factor)
     edges, counts = _outlines(chunks, scene.grid.transform, before.shape[:2], factor)
-    panels = [_outlined(image, edges) for image in (before, after)]
+    panels = [outlined(image, edges) for image in (before, after)]
     gap = np.full((before.shape[0], GAP_PX, 3) if beside else (GAP_PX, before.shape[1], 3), BLANK)
     picture = np.concatenate([panels[0], gap.astype(np.uint8), panels[1]], axis=int(beside))
-    write_png(path, np.concatenate([picture, _legend(picture.shape[1], counts)]))
+    write_png(path, np.concatenate([picture, legend(picture.shape[1], counts)]))
 
 
 def _factor(height: int, width: int) -> int:
@@ -119,7 +119,8 @@ def _outlines(
     return {date: np.asarray(image) for date, image in lines.items()}, counts
 
 
-def _outlined(image: RGB, edges: dict[str, NDArray[np.bool_]]) -> RGB:
+def outlined(image: RGB, edges: dict[str, NDArray[np.bool_]]) -> RGB:
+    """A copy of an image with outlines, bool [H, W] of each date, in their colours on a dark rim."""
     panel = image.copy()
     everything = np.any(list(edges.values()), axis=0)
     panel[ndimage.binary_dilation(everything) & ~everything] //= 2
@@ -128,7 +129,8 @@ def _outlined(image: RGB, edges: dict[str, NDArray[np.bool_]]) -> RGB:
     return panel
 
 
-def _legend(width: int, counts: dict[str, int]) -> RGB:
+def legend(width: int, counts: dict[str, int]) -> RGB:
+    """A strip [h, width, 3] that tells the colours, and how many objects each date has."""
     font = ImageFont.load_default(14)
     strip = Image.new("RGB", (width, LEGEND_PX), "white")
     draw = ImageDraw.Draw(strip)

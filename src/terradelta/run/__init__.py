@@ -1,5 +1,5 @@
 """Scenes: rasters larger than memory, on one machine or many, safe to interrupt."""
 
-from terradelta.run.scene import SceneResult, detect_scene, is_scene
+from terradelta.run.scene import SceneResult, detect_scene, is_placed
 
-__all__ = ["SceneResult", "detect_scene", "is_scene"]
+__all__ = ["SceneResult", "detect_scene", "is_placed"]

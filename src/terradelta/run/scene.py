@@ -47,17 +47,14 @@ class SceneResult:
         return int(self.record["changes"])
 
 
-def is_scene(before: str | Path, after: str | Path) -> bool:
-    """Whether both files say where they lie.
+def is_placed(path: str | Path) -> bool:
+    """Whether a file says where it lies: two that do are a scene.
 
     Raises:
-        InputError: one is missing or no image.
+        InputError: it is missing or no image.
     """
-    placed = []
-    for path in (before, after):
-        with opened(path) as source:
-            placed.append(georeference_of(source) is not None)
-    return all(placed)
+    with opened(path) as source:
+        return georeference_of(source) is not None
 
 
 def detect_scene(
