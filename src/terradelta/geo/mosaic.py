@@ -19,10 +19,11 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 from rio_cogeo import cog_validate
 
+from terradelta.geo.reader import GDAL_OPTIONS
 from terradelta.geo.scratch import built_aside, output_errors
 
 BLOCK_PX = 512
-GDAL_OPTIONS = {"GDAL_CACHEMAX": 64_000_000, "GDAL_NUM_THREADS": 2}
+WRITING_OPTIONS = {**GDAL_OPTIONS, "GDAL_NUM_THREADS": 2}
 
 
 class Mosaic:
@@ -85,7 +86,7 @@ def mosaic(
         "blockxsize": _block_px(shape[1]),
         "blockysize": _block_px(shape[1]),
     }
-    with built_aside(path) as target, rasterio.Env(**GDAL_OPTIONS):
+    with built_aside(path) as target, rasterio.Env(**WRITING_OPTIONS):
         windows = target.with_name(f"windows.{target.name}")
         with output_errors(path):
             raster = rasterio.open(windows, "w", **profile)

@@ -27,7 +27,7 @@ READ_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 MAX_PIXELS = 40_000_000
 COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
-GDAL_OPTIONS = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO", "GDAL_CACHEMAX": 128_000_000}
+GDAL_OPTIONS = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO", "GDAL_CACHEMAX": 64_000_000}
 """GDAL's fast path for PNG gives the content of unused memory for a truncated file, and no error. Its
 block cache, in bytes, would otherwise grow to a twentieth of the machine's memory."""
 
