@@ -6,7 +6,7 @@ import pytest
 
 from terradelta.errors import InputError
 from terradelta.run.batch import COLUMNS, detect_pairs
-from terradelta.zeroshot.candidates import silent
+from terradelta.types import silent
 
 RECORD = {"changes": 3, "changed_fraction": 0.25, "threshold_deg": 23.0, "more": "not told"}
 

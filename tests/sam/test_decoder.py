@@ -1,5 +1,6 @@
 """The folded decoder against the plain one of transformers, in float64 on random weights."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -111,6 +112,27 @@ def centred(x: torch.Tensor) -> torch.Tensor:
 def handed_on(shared: Shared, first: Update) -> torch.Tensor:
     """The cells between the layers, centred and without the first norm's bias, [B, N, C]."""
     return first.factor.mT * (shared.carried + first.weights.mT @ first.values)
+
+
+@torch.inference_mode()
+def test_bfloat16_up_scaling_moves_only_logits_near_zero(
+    network: SamModel, embedding: torch.Tensor, prompts: torch.Tensor
+) -> None:
+    single = deepcopy(network).float()
+    answers = []
+    for dtype in (torch.float32, torch.bfloat16):
+        decoder = FoldedDecoder(single, dtype)
+        shared = decoder.share(embedding.float())
+        decoded = decoder.decode(shared, prompts.float())
+        every = torch.ones_like(decoded.iou, dtype=torch.bool)
+        answers.append((decoded.iou, decoder.masks(shared, decoded, every)))
+    (iou, exact), (same_iou, rounded) = answers
+    assert torch.equal(iou, same_iou)
+    assert rounded.dtype == torch.float32
+    spread = exact.std()
+    assert 0 < (rounded - exact).abs().max() < 0.1 * spread
+    flipped = (rounded > 0) != (exact > 0)
+    assert (exact[flipped].abs() < 0.05 * spread).all()
 
 
 @torch.inference_mode()

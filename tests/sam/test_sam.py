@@ -101,6 +101,14 @@ def test_bfloat16_stays_close(sam_folder: Path, sam: SamSegmenter, scene: Scene)
     assert 0.99 < cosine.min() < 1
 
 
+def test_both_dates_in_one_batch_are_as_one_by_one(sam: SamSegmenter, scene: Scene) -> None:
+    images = [scene.before, scene.after[:200]]
+    for together, alone in zip(sam._encode(images), map(sam.encode, images), strict=True):
+        assert together.shape == alone.shape
+        torch.testing.assert_close(together.embedding.z, alone.embedding.z, rtol=0, atol=1e-4)
+        np.testing.assert_array_equal(together.embedding.rows.lower, alone.embedding.rows.lower)
+
+
 def test_an_absent_device_is_named(sam_folder: Path) -> None:
     absent = "cuda" if not torch.cuda.is_available() else "mps"
     with pytest.raises(UsageError, match=f"'{absent}' is not available"):

@@ -8,7 +8,7 @@ from terradelta.geo.pair import Pair, load_pair
 from terradelta.sam.masks import Masks
 from terradelta.sam.proposals import ProposalSettings, propose
 from terradelta.sam.regions import RegionSegmenter
-from terradelta.sam.segmenter import Axis, Embedding, Encoded, Proposals
+from terradelta.sam.segmenter import Axis, Embedding, Encoded, Proposals, Segmenter
 from terradelta.zeroshot.candidates import Candidates, Search, encode_view, match, search
 from terradelta.zeroshot.matching import angles_between, mask_means
 from terradelta.zeroshot.views import View
@@ -24,7 +24,7 @@ class RegionsByRulesOfSam(RegionSegmenter):
 
 
 class RegionsOneAfterTheOther(RegionSegmenter):
-    both_at_once = False
+    encode_both = Segmenter.encode_both
 
 
 class RegionsOnACanvas(RegionSegmenter):

@@ -40,8 +40,10 @@ class Observed(SamSegmenter):
         self.proposals: list[Proposals] = []
         self._points = points
 
-    def encode(self, image: RGB, context: None = None) -> Encoded:
-        encoded = super().encode(image, context)
+    def encode_both(
+        self, before: RGB, after: RGB, contexts: tuple[None, None] = (None, None)
+    ) -> tuple[Encoded, Encoded]:
+        encoded = super().encode_both(before, after, contexts)
         self.encoded_at = self.watch.now()
         return encoded
 

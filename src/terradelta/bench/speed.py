@@ -19,7 +19,7 @@ from terradelta.errors import UsageError
 from terradelta.geo.pair import ImageLike, Pair, load_pair
 from terradelta.sam.allocator import give_back_freed_memory, keep_freed_memory
 from terradelta.sam.sam import SamSegmenter
-from terradelta.zeroshot.candidates import Progress, silent
+from terradelta.types import Progress, silent
 
 SCENE_SEED = 4
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from terradelta.errors import InputError, OutputError, TerradeltaError
 from terradelta.geo.files import write_text
-from terradelta.zeroshot.candidates import Progress
+from terradelta.types import Progress
 
 COLUMNS = (
     "name",

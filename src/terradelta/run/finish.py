@@ -21,8 +21,8 @@ from terradelta.run.plan import ScenePlan
 from terradelta.run.spool import Spool
 from terradelta.sam.masks import FloatArray
 from terradelta.sam.segmenter import BoolArray
+from terradelta.types import Progress
 from terradelta.zeroshot.anychange import AnyChange
-from terradelta.zeroshot.candidates import Progress
 from terradelta.zeroshot.changes import score_of
 
 MASK_FILE, SCORE_FILE, OVERLAY_FILE = "change_mask.tif", "score.tif", "overlay.png"

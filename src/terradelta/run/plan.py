@@ -30,8 +30,8 @@ from terradelta.geo.stretch import Radiometry, scene_radiometry
 from terradelta.geo.tiles import ALIGNMENT_PX, Key, Lattice
 from terradelta.run.tile import LARGEST_PX, TilePlan
 from terradelta.sam.allocator import trim
+from terradelta.types import Progress
 from terradelta.zeroshot.anychange import AnyChange
-from terradelta.zeroshot.candidates import Progress
 from terradelta.zeroshot.views import View, views_of
 
 CORE_PX, HALO_PX = 1024, LARGEST_PX

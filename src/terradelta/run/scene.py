@@ -28,8 +28,8 @@ from terradelta.run.parts import Part, part_name, save_part
 from terradelta.run.plan import ScenePlan, SceneSettings, make_plan
 from terradelta.run.tile import TilePlan, examine, read_tile
 from terradelta.sam.segmenter import Segmenter
+from terradelta.types import Progress, silent
 from terradelta.zeroshot.anychange import AnyChange
-from terradelta.zeroshot.candidates import Progress, silent
 from terradelta.zeroshot.outputs import LIBRARIES
 
 RUN_FOLDER = ".run"

@@ -84,11 +84,14 @@ class Decoded:
 class FoldedDecoder:
     """The mask decoder of a network; see the module's docstring.
 
+    ``dtype`` is that of the up-scaling, half of a point's work; the transformer, on whose predicted IoU
+    it hangs which masks there are, keeps the network's.
+
     Raises:
         ModelError: the network's decoder is not SAM's of two layers.
     """
 
-    def __init__(self, network: SamModel) -> None:
+    def __init__(self, network: SamModel, dtype: torch.dtype | None = None) -> None:
         transformer = network.mask_decoder.transformer
         if len(transformer.layers) != 2:
             count = len(transformer.layers)
@@ -108,7 +111,9 @@ class FoldedDecoder:
             self._key1 = _scaled(norm, second.cross_attn_token_to_image.k_proj)
             self._value1 = _scaled(norm, second.cross_attn_token_to_image.v_proj)
             self._query1 = _scaled(norm, second.cross_attn_image_to_token.q_proj)
-            self._mask_head = MaskHead(self._decoder, second.layer_norm4, self._constant)
+            self._mask_head = MaskHead(
+                self._decoder, second.layer_norm4, self._constant, dtype or self._out.dtype
+            )
 
     def share(self, modulated: Tensor) -> Shared:
         """What the points of an image share, from its embedding [1, C, s, s] (not demodulated)."""

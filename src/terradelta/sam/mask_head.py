@@ -35,23 +35,27 @@ class Update:
 class MaskHead:
     """Up-scaling and hypernetworks of a mask decoder.
 
-    ``norm`` is the LayerNorm that gives the cells, ``constant`` [C] what is added to each before it.
+    ``norm`` is the LayerNorm that gives the cells, ``constant`` [C] what is added to each before it,
+    ``dtype`` that of the up-scaling. Rounding to bfloat16 keeps the sign of a logit.
     """
 
-    def __init__(self, decoder: Any, norm: Any, constant: Tensor) -> None:
+    def __init__(self, decoder: Any, norm: Any, constant: Tensor, dtype: torch.dtype) -> None:
         once, twice = decoder.upscale_conv1, decoder.upscale_conv2
         by_corner = _by_corner(once.weight)
+        self._dtype = dtype
         self._once: Tensor = norm.weight[:, None] * by_corner
-        self._once_bias = once.bias.repeat(4) + norm.bias @ by_corner
-        self._twice = _by_corner(twice.weight)
-        self._twice_bias = twice.bias.repeat(4)
-        self._norm = decoder.upscale_layer_norm
+        self._once_bias = (once.bias.repeat(4) + norm.bias @ by_corner).to(dtype)
+        self._twice = _by_corner(twice.weight).to(dtype)
+        self._twice_bias = twice.bias.repeat(4).to(dtype)
+        inner = decoder.upscale_layer_norm
+        self._norm_weight, self._norm_bias = inner.weight.to(dtype), inner.bias.to(dtype)
+        self._norm_eps: float = inner.eps
         self._constant = constant
         self._hypernetworks = decoder.output_hypernetworks_mlps[1:]
 
     def share(self, carried: Tensor) -> Tensor:
         """[N, C]: the shared part of the cells after the first transposed convolution."""
-        return carried @ self._once
+        return (carried @ self._once).to(self._dtype)
 
     def logits(
         self, upscaled: Tensor, asked: Tensor, first: Update, second: Update, wanted: Tensor
@@ -67,8 +71,12 @@ class MaskHead:
         constant = self._constant.expand(len(asked), 1, -1)
         values = torch.cat([first.values, second.values, constant], 1) @ self._once
         factor = (first.factor * second.factor).mT
+        hyper, weights, values, factor = (
+            part.to(self._dtype) for part in (hyper, weights, values, factor)
+        )
         if upscaled.device.type != "cpu":
-            return _as_image(self._block(upscaled, factor, weights, values, hyper)[wanted])
+            logits = self._block(upscaled, factor, weights, values, hyper)
+            return _as_image(logits[wanted].to(asked.dtype))
         logits = hyper.new_empty((*hyper.shape[:2], 16 * len(upscaled)))
         for point in range(len(hyper)):
             one = slice(point, point + 1)
@@ -81,16 +89,21 @@ class MaskHead:
                     values[one],
                     hyper[one],
                 )
-        return _as_image(logits[wanted])
+        return _as_image(logits[wanted].to(asked.dtype))
 
     def _block(
         self, upscaled: Tensor, factor: Tensor, weights: Tensor, values: Tensor, hyper: Tensor
     ) -> Tensor:
         """[B, 3, 16 n]: logits of n cells; within a cell corner by corner, and so again."""
-        norm, count = self._norm, len(hyper)
+        count, channels = len(hyper), len(self._norm_weight)
         once = torch.addcmul(self._once_bias, upscaled, factor).baddbmm_(weights.mT, values)
-        once = once.view(-1, norm.weight.shape[0])
-        once = functional.layer_norm(once, once.shape[-1:], norm.weight, norm.bias, norm.eps)
+        once = functional.layer_norm(
+            once.view(-1, channels),
+            (channels,),
+            self._norm_weight,
+            self._norm_bias,
+            self._norm_eps,
+        )
         twice = torch.addmm(self._twice_bias, functional.gelu(once), self._twice)
         twice = functional.gelu(twice).view(count, -1, hyper.shape[-1])
         return hyper @ twice.mT

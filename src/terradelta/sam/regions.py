@@ -28,6 +28,7 @@ from terradelta.sam.segmenter import (
     Proposals,
     Segmenter,
 )
+from terradelta.sam.threads import in_threads
 
 SCALES = (0.5, 2.0, 8.0)
 
@@ -47,7 +48,6 @@ class RegionSegmenter(Segmenter):
 
     pixel_rule: ClassVar[Literal["union", "mean"]] = "mean"
     overlap_rule: ClassVar[Literal["boxes", "layer"]] = "layer"
-    both_at_once: ClassVar[bool] = True
     name = "regions"
     canvas_px = None
     defaults = Defaults(
@@ -82,6 +82,13 @@ class RegionSegmenter(Segmenter):
         partitions = region_hierarchy(colour, SCALES)
         levels = [_Level(p, Masks.from_labels(p.labels, len(p.contrast))) for p in partitions]
         return Encoded((height, width), embedding, levels)
+
+    def encode_both(
+        self, before: RGB, after: RGB, contexts: tuple[Any, Any] = (None, None)
+    ) -> tuple[Encoded, Encoded]:
+        """In two threads: one image keeps one core busy at most."""
+        first, second = in_threads(self.encode, (before, after), contexts)
+        return first, second
 
     def decode(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -117,12 +117,17 @@ class Segmenter(ABC):
     canvas_px: int | None
     """Side of the square to which every image is resampled, so that only a window of it can be seen
     enlarged; None if images keep their size."""
-    pixel_rule: ClassVar[Literal["union", "mean"]]
-    """Pixel-level answer: the union of kept changes, or the mean angle of all masks at a pixel."""
-    overlap_rule: ClassVar[Literal["boxes", "layer"]]
-    """Duplicates among changes: `box_nms` by score, or `one_layer` by predicted IoU."""
-    both_at_once: ClassVar[bool] = False
-    """Whether the dates are encoded in two threads: where one image keeps one core busy at most."""
+
+    @property
+    def pixel_rule(self) -> Literal["union", "mean"]:
+        """Pixel-level answer: the union of kept changes (the paper's), or the mean angle of all masks
+        at a pixel."""
+        return "union"
+
+    @property
+    def overlap_rule(self) -> Literal["boxes", "layer"]:
+        """Duplicates among changes: `box_nms` by score (the paper's), or `one_layer` by predicted IoU."""
+        return "boxes"
 
     def pair_contexts(self, before: RGB, after: RGB, valid: BoolArray) -> tuple[Any, Any]:
         """What encoding one date must know of the other, for before and after; nothing by default."""
@@ -139,6 +144,12 @@ class Segmenter(ABC):
     @abstractmethod
     def encode(self, image: RGB, context: Any = None) -> Encoded:
         """Encode a uint8 [H, W, 3] image; ``context`` is this date's part of `pair_contexts`."""
+
+    def encode_both(
+        self, before: RGB, after: RGB, contexts: tuple[Any, Any] = (None, None)
+    ) -> tuple[Encoded, Encoded]:
+        """`encode` of both dates, together where that is faster."""
+        return self.encode(before, contexts[0]), self.encode(after, contexts[1])
 
     @abstractmethod
     def decode(

@@ -11,11 +11,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from terradelta.errors import UsageError
+from terradelta.features import FeatureEncoder, load_features
+from terradelta.features.segmenter import WithFeatures
 from terradelta.geo.pair import ImageLike, Pair, load_pair
 from terradelta.sam.proposals import APPROXIMATIONS, ProposalSettings
 from terradelta.sam.registry import load_segmenter
 from terradelta.sam.segmenter import Segmenter
-from terradelta.zeroshot.candidates import Progress, search, silent
+from terradelta.types import Progress, silent
+from terradelta.zeroshot.candidates import search
 from terradelta.zeroshot.changes import Changes
 from terradelta.zeroshot.query import ClickLike, parse_clicks
 from terradelta.zeroshot.session import Session
@@ -47,6 +50,10 @@ class AnyChange:
     Args:
         model: a name of `terradelta.MODELS` (``"regions"``, ``"sam-vit-b"``, ...), the path of SAM
             weights, or a loaded segmenter.
+        features: match masks in another embedding than the segmenter's: a name of
+            `terradelta.features.FEATURES` (``"dinov2-b"``, ``"sam-key"``, ...), the path of DINOv2
+            weights, or a loaded encoder. The default angles are then the encoder's, whatever the
+            preset: the paper's is one of SAM's embedding.
         preset: ``"default"``, the segmenter's own settings; ``"paper"``, those of the paper's
             experiments with SAM; ``"paper-xview2"``, the same with its stricter stability.
         points_per_side: n of the n x n grid of points that are segmented.
@@ -70,6 +77,7 @@ class AnyChange:
         self,
         model: str | Segmenter = "regions",
         *,
+        features: str | FeatureEncoder | None = None,
         preset: str = "default",
         points_per_side: int | None = None,
         pred_iou: float | None = None,
@@ -86,6 +94,8 @@ class AnyChange:
             raise UsageError(f"unknown preset {preset!r}: choose from {', '.join(PRESETS)}")
         if compat not in (None, "torchange"):
             raise UsageError(f"unknown compat {compat!r}: the only one is 'torchange'")
+        if compat and features is not None:
+            raise UsageError(f"compat={compat!r} matches in SAM's embedding: leave out features")
         unknown = sorted(set(approximate) - set(APPROXIMATIONS))
         if isinstance(approximate, str) or unknown:
             raise UsageError(
@@ -102,10 +112,13 @@ class AnyChange:
         _check_ranges(given, min_region_area, upscale)
         if isinstance(model, str):
             model = load_segmenter(model, device=device, dtype=dtype)
-        self.segmenter = model
+        if isinstance(features, str):
+            features = load_features(features, device=device, dtype=dtype, segmenter=model)
+        self.features = features
+        self.segmenter = model if features is None else WithFeatures(model, features)
         self.preset = preset
         chosen: dict[str, Any] = {**asdict(model.defaults), **PRESETS[preset], **given}
-        self.angle = float(chosen["angle"])
+        self.angle = float(chosen["angle"] if features is None else features.angle)
         self.upscale = upscale
         self.compat = compat
         self.settings = ProposalSettings(
@@ -201,6 +214,7 @@ class AnyChange:
         return {
             "model": self.segmenter.name,
             "canvas_px": self.segmenter.canvas_px,
+            "features": self.features and self.features.name,
             "preset": self.preset,
             "default_angle_deg": self.angle,
             **asdict(self.settings),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +14,11 @@ from terradelta.sam.masks import FloatArray, Masks
 from terradelta.sam.proposals import ProposalSettings, box_nms, propose
 from terradelta.sam.segmenter import BoolArray, Encoded, Proposals, Segmenter
 from terradelta.sam.threads import in_threads
+from terradelta.types import Progress, silent
 from terradelta.zeroshot.matching import angles_between, mask_means
 from terradelta.zeroshot.views import View, views_of
 
 DATES = ("before", "after")
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many steps of all are done, and of how many."""
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """The progress of nobody who watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +135,7 @@ def encode_view(
     before, after = view.look(pair.before), view.look(pair.after)
     if contexts is None:
         contexts = segmenter.pair_contexts(before, after, view.enlarge_mask(pair.valid))
-    apply = in_threads if segmenter.both_at_once else map
-    first, second = apply(segmenter.encode, (before, after), contexts)
-    return first, second
+    return segmenter.encode_both(before, after, contexts)
 
 
 def match(proposals: list[Proposals], encoded: tuple[Encoded, Encoded]) -> Candidates:

@@ -57,7 +57,7 @@ class TorchangeSession:
         self._segmenter = segmenter
         self._settings = settings
         self._angle = angle
-        self._encoded = [segmenter.encode(image) for image in (pair.before, pair.after)]
+        self._encoded = segmenter.encode_both(pair.before, pair.after)
         self._proposals = [self._propose(encoded) for encoded in self._encoded]
 
     def detect(
