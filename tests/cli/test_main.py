@@ -11,6 +11,7 @@ from terradelta import __version__
 from terradelta.cli import detect
 
 COMMANDS = ["demo", "detect", "query", "check", "evaluate", "models"]
+GROUPS = {"bench": ["speed"], "data": ["list", "verify"]}
 HEAVY = {
     *("torch", "numpy", "scipy", "skimage", "PIL", "rasterio", "geopandas", "shapely"),
     *("transformers", "torchvision", "pycocotools", "pandas"),
@@ -30,8 +31,18 @@ def test_the_help_lists_every_command(run: Run) -> None:
     answer = run("--help")
     assert (answer.code, answer.err) == (0, "")
     listed = answer.out.split("Commands")[1]
-    for command in COMMANDS:
+    for command in (*COMMANDS, *GROUPS):
         assert f" {command} " in listed
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_group_lists_its_commands_and_each_has_a_help(run: Run, group: str) -> None:
+    listed = run(group, "--help").out
+    for command in GROUPS[group]:
+        assert f" {command} " in listed
+        answer = run(group, command, "--help")
+        assert (answer.code, answer.err) == (0, "")
+        assert "--json" in answer.out
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])

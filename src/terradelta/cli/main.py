@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from terradelta import __version__
-from terradelta.cli import bench, check, demo, detect, evaluate, models, query
+from terradelta.cli import bench, check, data, demo, detect, evaluate, models, query
 from terradelta.cli.console import one_line_errors
 
 
@@ -36,6 +36,7 @@ app.command("check")(check.check)
 app.command("evaluate")(evaluate.evaluate)
 app.command("models")(models.models)
 app.add_typer(bench.app, name="bench")
+app.add_typer(data.app, name="data")
 
 
 def _version(show: bool) -> None:
