@@ -7,6 +7,7 @@ import pytest
 
 from terradelta import MODELS
 from terradelta.cli import console
+from terradelta.features import FEATURES
 
 Run = Callable[..., Any]
 
@@ -18,6 +19,7 @@ def test_every_segmenter_is_listed_with_licence_size_angle_and_source(
     answer = run("models")
     assert (answer.code, answer.err) == (0, "")
     rows = {line.split()[0]: line for line in answer.out.splitlines() if line.strip()}
+    assert set(FEATURES) <= set(rows)
     for name, card in MODELS.items():
         row = rows[name]
         assert f" {card.licence} " in row
@@ -38,7 +40,10 @@ def test_json_is_every_card_by_name(run: Run) -> None:
     answer = run("models", "--json")
     assert (answer.code, answer.err) == (0, "")
     printed = json.loads(answer.out)
-    assert list(printed) == list(MODELS)
-    for name, card in MODELS.items():
-        assert printed[name] == {field: getattr(card, field) for field in printed[name]}
-        assert {"summary", "licence", "angle", "repository", "revision"} <= set(printed[name])
+    kinds = {"segmenter": MODELS, "features": FEATURES}
+    assert list(printed) == [name for cards in kinds.values() for name in cards]
+    for kind, cards in kinds.items():
+        for name, card in cards.items():
+            assert printed[name].pop("kind") == kind
+            assert printed[name] == {field: getattr(card, field) for field in printed[name]}
+            assert {"summary", "licence", "repository", "revision"} <= set(printed[name])

@@ -31,6 +31,7 @@ def detect(
     device: o.DeviceOption = "cpu",
     dtype: o.DtypeOption = o.Dtype.float32,
     approximate: o.ApproximateOption = None,
+    features: o.FeaturesOption = None,
     tile: o.TileOption = None,
     bands: o.BandsOption = None,
     aoi: o.AoiOption = None,
@@ -68,7 +69,7 @@ def detect(
     writable_folder(folder)
     anychange = o.load_model(
         model, preset, points_per_side, pred_iou, stability, nms, min_region_area, upscale, device,
-        dtype, approximate,
+        dtype, approximate, features,
     )  # fmt: skip
     work = partial(_detect_pair, anychange, asked, of_scenes)
     if pairs is not None:

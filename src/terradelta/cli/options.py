@@ -77,6 +77,12 @@ MinAreaOption = Annotated[
 UpscaleOption = Annotated[
     int, typer.Option(help="Enlarge the images by this factor to find tiny changes.")
 ]
+FeaturesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Match the masks in another embedding: dinov2-s, -b, -l, -g, sam-key, or a DINOv2 folder."
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda or mps.")]
 ApproximateOption = Annotated[
     list[Approximation] | None,
@@ -162,6 +168,7 @@ def load_model(
     device: str,
     dtype: Dtype,
     approximate: list[Approximation] | None = None,
+    features: str | None = None,
 ) -> Any:
     """The `AnyChange` that the options describe."""
     import torch
@@ -185,4 +192,5 @@ def load_model(
         device=device,
         dtype=getattr(torch, dtype.value),
         approximate=[name.value for name in approximate or ()],
+        features=features,
     )

@@ -41,6 +41,7 @@ def query(
     device: o.DeviceOption = "cpu",
     dtype: o.DtypeOption = o.Dtype.float32,
     approximate: o.ApproximateOption = None,
+    features: o.FeaturesOption = None,
     json: o.JsonOption = False,
 ) -> None:
     """Find the changes of one kind of object: click one, or several, on either date."""
@@ -50,7 +51,7 @@ def query(
     writable_folder(folder)
     anychange = o.load_model(
         model, preset, points_per_side, pred_iou, stability, nms, min_region_area, upscale, device,
-        dtype, approximate,
+        dtype, approximate, features,
     )  # fmt: skip
     with progress() as report:
         changes = anychange.query(

@@ -16,6 +16,7 @@ from terradelta.geo.scene import ScenePair
 from terradelta.geo.stretch import Radiometry
 from terradelta.geo.tiles import Key, Lattice, Tile
 from terradelta.run.parts import Part
+from terradelta.sam.allocator import trim
 from terradelta.sam.masks import Masks
 from terradelta.sam.proposals import ProposalSettings
 from terradelta.sam.segmenter import Segmenter
@@ -65,6 +66,8 @@ def read_tile(plan: TilePlan, key: Key) -> Pair:
 
 def examine(plan: TilePlan, segmenter: Segmenter, key: Key, pair: Pair) -> Part:
     """What `search` finds in a window of `read_tile`; nothing if its core has no valid pixel."""
+    # What earlier tiles have freed lies scattered, and would add up over a long run.
+    trim()
     tile = plan.lattice[key]
     x0, y0, x1, y1 = tile.core_in_window
     if not pair.valid[max(y0, 0) : y1, max(x0, 0) : x1].any():

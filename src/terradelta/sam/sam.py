@@ -19,9 +19,9 @@ from PIL import Image
 from torch.nn import functional
 from transformers import SamModel
 
-from terradelta.errors import UsageError
 from terradelta.sam.allocator import keep_freed_memory
 from terradelta.sam.decoder import FoldedDecoder, Shared
+from terradelta.sam.device import usable_device
 from terradelta.sam.encoder import speed_up_encoder
 from terradelta.sam.masks import Masks
 from terradelta.sam.segmenter import (
@@ -76,7 +76,7 @@ class SamSegmenter(Segmenter):
         dtype: torch.dtype | None = None,
     ) -> None:
         self.name = name
-        self.device = _available(torch.device(device))
+        self.device = usable_device(device)
         self.dtype = dtype or torch.float32
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -249,14 +249,3 @@ def stability_of(logits: torch.Tensor) -> torch.Tensor:
 
 def _resample(logits: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     return functional.interpolate(logits[None], shape, mode="bilinear", align_corners=False)[0]
-
-
-def _available(device: torch.device) -> torch.device:
-    present = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not present.get(device.type, False):
-        raise UsageError(f"device {str(device)!r} is not available on this machine; use 'cpu'")
-    return device

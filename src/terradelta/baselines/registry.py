@@ -1,0 +1,63 @@
+"""The baselines by name: what each is, where it was published, and what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from terradelta.errors import UsageError
+from terradelta.types import ChangeModel
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """``home`` is module:class. ``learns`` from the ``"pair"``, from the ``"folder"``, or not at all.
+
+    ``needs`` weights of ``"features"`` (an encoder by name), a ``"segmenter"``, or none.
+    """
+
+    title: str
+    paper: str
+    home: str
+    learns: str | None = None
+    needs: str | None = None
+
+
+BASELINES: dict[str, Card] = {
+    "cva": Card(
+        "change vector analysis", "Bruzzone and Prieto, 2000", "terradelta.baselines.cva:Cva"
+    ),
+    "dinov2-cva": Card(
+        "DINOv2 + CVA",
+        "AnyChange, 2024, appendix C.1",
+        "terradelta.baselines.feature_cva:FeatureCva",
+        needs="features",
+    ),
+    "sam-mask-match": Card(
+        "SAM + Mask Match",
+        "AnyChange, 2024, appendix C.1",
+        "terradelta.baselines.mask_match:SamMaskMatch",
+        needs="segmenter",
+    ),
+    "sam-cva-match": Card(
+        "SAM + CVA Match",
+        "AnyChange, 2024, appendix C.1",
+        "terradelta.baselines.cva_match:SamCvaMatch",
+        needs="segmenter",
+    ),
+}
+
+
+def load_baseline(name: str, **settings: Any) -> ChangeModel:
+    """A baseline by its name in `BASELINES`, with the settings of its class.
+
+    Raises:
+        UsageError: unknown name. ModelError: weights that it needs cannot be had.
+    """
+    card = BASELINES.get(name)
+    if card is None:
+        raise UsageError(f"unknown baseline {name!r}: choose from {', '.join(BASELINES)}")
+    module, _, kind = card.home.partition(":")
+    model: ChangeModel = getattr(import_module(module), kind)(**settings)
+    return model
