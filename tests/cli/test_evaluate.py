@@ -55,18 +55,62 @@ def test_masks_on_disk_are_pooled_over_the_folder(run: Run, masks: tuple[Path, P
     assert printed["accuracy"] == 13 / 16
     assert printed["macro_f1"] == pytest.approx((6 / 9 + 20 / 23) / 2)
     assert printed["macro_iou"] == pytest.approx((3 / 6 + 10 / 13) / 2)
+    # Of 16 pixels 4 are answered and 5 true, of the rest 12 and 11.
+    by_chance = (4 * 5 + 12 * 11) / 16**2
+    assert printed["kappa"] == pytest.approx((13 / 16 - by_chance) / (1 - by_chance))
     # The object of a is 2 of 3 pixels, found up to 0.65; that of b is 1 of 3 pixels, never found.
-    assert printed["ar@1000"] == pytest.approx(0.5 * 4 / 10)
+    assert printed["ar@1000"] == printed["ar_small@1000"] == pytest.approx(0.5 * 4 / 10)
+    assert printed["ar_large@1000"] is None
+    assert (printed["truths"], printed["proposals"], printed["object_f1"]) == (2, 2, 1 / 2)
+    # With two images the ends are those of each alone.
+    assert printed["interval_95"]["recall"] == [1 / 3, 1]
+    assert (printed["pred"], printed["truth"]) == tuple(str(folder) for folder in masks)
 
 
-def test_the_printed_table_is_in_percent(run: Run, masks: tuple[Path, Path]) -> None:
+def test_the_printed_table_is_in_percent_with_intervals(run: Run, masks: tuple[Path, Path]) -> None:
     answer = run("evaluate", "--pred", masks[0], "--truth", masks[1])
     assert (answer.code, answer.err) == (0, "")
-    table = dict(line.split() for line in answer.out.splitlines())
+    *lines, last = answer.out.splitlines()
+    table = dict(line.split(maxsplit=1) for line in lines)
     assert table["images"] == "2"
-    assert table["precision"] == "75.0"
-    assert table["recall"] == "60.0"
-    assert table["ar@1000"] == "20.0"
+    assert table["precision"] == "75.0  66.7 to 100.0"
+    assert table["recall"] == "60.0  33.3 to 100.0"
+    assert table["ar@1000"] == "20.0  0.0 to 40.0"
+    assert table["ar_large@1000"] == "-"
+    assert last == "in percent, with the 95 % interval over the images"
+
+
+def test_of_one_image_the_table_says_that_it_has_no_interval(
+    run: Run, masks: tuple[Path, Path]
+) -> None:
+    for folder in masks:
+        (folder / "b.png").unlink()
+    answer = run("evaluate", "--pred", masks[0], "--truth", masks[1])
+    assert (answer.code, answer.err) == (0, "")
+    *lines, last = answer.out.splitlines()
+    table = dict(line.split(maxsplit=1) for line in lines)
+    assert (table["images"], table["precision"], table["recall"]) == ("1", "66.7", "100.0")
+    assert last == "in percent; one image has no interval over images"
+
+
+def test_the_results_are_kept_in_a_folder(
+    run: Run, masks: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folders = "--pred", masks[0], "--truth", masks[1]
+    answer = run("evaluate", *folders, "--json", "-o", tmp_path / "out")
+    assert (answer.code, answer.err) == (0, "")
+    assert (tmp_path / "out" / "metrics.json").read_text() == answer.out
+    lines = (tmp_path / "out" / "per_image.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["name", "a", "b"]
+
+
+def test_a_folder_that_cannot_be_written_fails_before_the_work(
+    run: Run, masks: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    answer = run("evaluate", "--pred", masks[0], "--truth", tmp_path, "-o", tmp_path / "file")
+    assert (answer.code, answer.out) == (1, "")
+    assert "cannot write into the folder" in answer.err
 
 
 def test_a_metric_that_is_not_defined_is_null(run: Run, tmp_path: Path) -> None:
@@ -96,6 +140,24 @@ def test_a_folder_of_pairs_is_run_and_compared(
         assert printed[name] == pytest.approx(value)
     assert printed["images"] == 1
     assert 0 <= printed["ar@1000"] <= 1
+    assert (printed["data"], printed["dataset"], printed["split"]) == (
+        str(dataset),
+        "folder",
+        "all",
+    )
+    assert printed["settings"]["model"] == "regions"
+    assert printed["settings"]["angle"] == asked.get("angle")
+
+
+def test_a_split_of_a_dataset_is_chosen(run: Run, dataset: Path, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        shutil.copytree(dataset, tmp_path / "split" / split)
+    words = "evaluate", "--data", tmp_path / "split", "--json"
+    assert json.loads(run(*words).out)["split"] == "test"
+    assert json.loads(run(*words, "--split", "all").out)["images"] == 2
+    answer = run(*words, "--split", "val")
+    assert (answer.code, answer.out) == (2, "")
+    assert "has no split 'val': choose from train, test, all" in answer.err
 
 
 @pytest.mark.parametrize(

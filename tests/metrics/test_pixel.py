@@ -3,6 +3,7 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
+import torch
 
 from terradelta.metrics import PixelCounts
 
@@ -28,6 +29,10 @@ def test_metrics_are_those_worked_out_by_hand() -> None:
     assert HAND.f1 == 12 / 18
     assert HAND.iou == 6 / 12
     assert HAND.accuracy == 94 / 100
+    expected = (8 * 10 + 92 * 90) / 100**2
+    assert HAND.kappa == pytest.approx((94 / 100 - expected) / (1 - expected))
+    assert HAND.macro_precision == pytest.approx((6 / 8 + 88 / 92) / 2)
+    assert HAND.macro_recall == pytest.approx((6 / 10 + 88 / 90) / 2)
     assert HAND.macro_f1 == pytest.approx((12 / 18 + 176 / 182) / 2)
     assert HAND.macro_iou == pytest.approx((6 / 12 + 88 / 94) / 2)
 
@@ -46,10 +51,52 @@ def test_metrics_are_those_of_scikit_learn(seed: int, change: float) -> None:
         "recall": pytest.approx(sklearn.recall_score(*flat)),
         "f1": pytest.approx(sklearn.f1_score(*flat)),
         "iou": pytest.approx(sklearn.jaccard_score(*flat)),
+        "accuracy": pytest.approx(sklearn.accuracy_score(*flat)),
+        "kappa": pytest.approx(sklearn.cohen_kappa_score(*flat)),
+        "macro_precision": pytest.approx(sklearn.precision_score(*flat, average="macro")),
+        "macro_recall": pytest.approx(sklearn.balanced_accuracy_score(*flat)),
         "macro_f1": pytest.approx(sklearn.f1_score(*flat, average="macro")),
         "macro_iou": pytest.approx(sklearn.jaccard_score(*flat, average="macro")),
-        "accuracy": pytest.approx(sklearn.accuracy_score(*flat)),
     }
+
+
+@pytest.mark.parametrize("change", [0.02, 0.5, 0.9])
+def test_metrics_are_those_of_torchmetrics(change: float) -> None:
+    metrics = pytest.importorskip("torchmetrics.functional.classification")
+    answer, truth = masks(7, change)
+    both = torch.from_numpy(answer).long(), torch.from_numpy(truth).long()
+    macro = {"num_classes": 2, "average": "macro"}
+    expected = {
+        "precision": metrics.binary_precision(*both),
+        "recall": metrics.binary_recall(*both),
+        "f1": metrics.binary_f1_score(*both),
+        "iou": metrics.binary_jaccard_index(*both),
+        "accuracy": metrics.binary_accuracy(*both),
+        "kappa": metrics.binary_cohen_kappa(*both),
+        "macro_precision": metrics.multiclass_precision(*both, **macro),
+        "macro_recall": metrics.multiclass_recall(*both, **macro),
+        "macro_f1": metrics.multiclass_f1_score(*both, **macro),
+        "macro_iou": metrics.multiclass_jaccard_index(*both, **macro),
+    }
+    found = PixelCounts.of(answer, truth).as_dict()
+    assert found == {name: pytest.approx(float(value)) for name, value in expected.items()}
+
+
+def test_an_answer_by_chance_has_no_kappa_though_most_pixels_are_right() -> None:
+    # One pixel of ten is answered and one of ten is true, independently of each other.
+    counts = PixelCounts(1, 9, 9, 81)
+    assert counts.accuracy == 0.82
+    assert counts.kappa == 0
+
+
+def test_kappa_does_not_overflow_on_a_country() -> None:
+    counts = PixelCounts(10**12, 10**12, 10**12, 10**13)
+    assert counts.kappa == pytest.approx(PixelCounts(1, 1, 1, 10).kappa)
+
+
+def test_counts_survive_as_an_array() -> None:
+    assert HAND.as_array().tolist() == [6, 2, 4, 88]
+    assert PixelCounts.from_array(HAND.as_array()) == HAND
 
 
 def test_pooled_counts_are_those_of_the_images_side_by_side() -> None:
@@ -72,6 +119,9 @@ def test_macro_metrics_do_not_care_which_class_is_change() -> None:
     there, inverse = PixelCounts.of(answer, truth), PixelCounts.of(~answer, ~truth)
     assert there.macro_f1 == inverse.macro_f1
     assert there.macro_iou == inverse.macro_iou
+    assert there.macro_precision == inverse.macro_precision
+    assert there.macro_recall == inverse.macro_recall
+    assert there.kappa == inverse.kappa
     assert there.f1 != inverse.f1
 
 
@@ -90,7 +140,7 @@ def test_what_has_no_positive_is_not_a_number() -> None:
     nothing = np.zeros((4, 5), bool)
     scores = PixelCounts.of(nothing, nothing).as_dict()
     undefined = {name for name, value in scores.items() if math.isnan(value)}
-    assert undefined == {"precision", "recall", "f1", "iou", "macro_f1", "macro_iou"}
+    assert undefined == set(scores) - {"accuracy"}
     assert scores["accuracy"] == 1
 
 

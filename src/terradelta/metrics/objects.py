@@ -1,81 +1,75 @@
-"""Mask average recall at 1000 proposals, as COCO measures it, class-agnostic.
-
-The instance-level metric of AnyChange's tables (section 4.1): the recall of truth objects by the 1000
-best proposals of each image, averaged over the IoU thresholds 0.50, 0.55, ..., 0.95.
-"""
+"""The objects of a mask, and how the objects of an answer overlap them."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from pycocotools import mask as coco
 from scipy import ndimage
 
-MAX_PROPOSALS = 1000
+from terradelta.sam.masks import Masks
+
 RLE = dict[str, Any]
 
+EIGHT_CONNECTED = np.ones((3, 3))
 
-class ObjectRecall:
-    """Collects proposals and truth objects image by image; `value` gives their mask AR@1000."""
 
-    def __init__(self) -> None:
-        self._images: list[dict[str, Any]] = []
-        self._truths: list[dict[str, Any]] = []
-        self._proposals: list[dict[str, Any]] = []
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlaps:
+    """The D proposals of one image, the best score first, beside its G truth objects.
 
-    def add(self, proposals: Sequence[RLE], scores: Sequence[float], truths: Sequence[RLE]) -> None:
-        """One image: COCO run-length masks with a score each, and the masks of its truth objects."""
-        image = len(self._images) + 1
-        height, width = next((r["size"] for r in (*truths, *proposals)), (1, 1))
-        self._images.append({"id": image, "height": height, "width": width})
-        for rle in truths:
-            number = len(self._truths) + 1
-            self._truths.append(_annotation(rle, image) | {"id": number, "iscrowd": 0})
-        for rle, score in zip(proposals, scores, strict=True):
-            self._proposals.append(_annotation(rle, image) | {"score": float(score)})
+    ``iou`` float64 [D, G]; ``truth_areas`` int64 [G], pixels.
+    """
 
-    def value(self) -> float:
-        """Mask AR@1000 in [0, 1]; NaN without truth objects."""
-        if not self._truths:
-            return float("nan")
-        if not self._proposals:
-            return 0.0
-        with contextlib.redirect_stdout(io.StringIO()):
-            truth = COCO()
-            truth.dataset = {
-                "info": {},
-                "images": self._images,
-                "annotations": self._truths,
-                "categories": [{"id": 1, "name": "change"}],
-            }
-            truth.createIndex()
-            proposals = truth.loadRes([dict(proposal) for proposal in self._proposals])
-            evaluation = COCOeval(truth, proposals, "segm")
-            evaluation.params.maxDets = [MAX_PROPOSALS]
-            evaluation.params.areaRng = [[0, 1e10]]
-            evaluation.params.areaRngLbl = ["all"]
-            evaluation.evaluate()
-            evaluation.accumulate()
-        recall = evaluation.eval["recall"]
-        return float(recall[recall > -1].mean())
+    iou: NDArray[np.float64]
+    truth_areas: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, proposals: Sequence[RLE], scores: Iterable[float], truths: Sequence[RLE]
+    ) -> Overlaps:
+        """Of COCO run-length masks, the proposals in any order with a score each."""
+        ranked = np.fromiter(scores, float)
+        if len(ranked) != len(proposals):
+            raise ValueError(f"{len(proposals)} proposals have {len(ranked)} scores")
+        sizes = {tuple(rle["size"]) for rle in (*proposals, *truths)}
+        if len(sizes) > 1:
+            raise ValueError(f"masks of different images: {sorted(sizes)}")
+        order = np.argsort(-ranked, kind="stable")
+        iou = coco.iou([proposals[n] for n in order], list(truths), [0] * len(truths))
+        return cls(np.reshape(iou, (len(proposals), len(truths))), areas(truths))
+
+    def hits(self, threshold: float) -> NDArray[np.bool_]:
+        """bool [D]: which proposals find an object, by the greedy rule of COCO.
+
+        In the order of their scores each takes, of the objects that are left, the one that it overlaps
+        most, if the IoU reaches the threshold; of equals the last, as pycocotools does.
+        """
+        found = np.zeros(len(self.iou), bool)
+        left = np.ones(self.iou.shape[1], bool)
+        for n in np.flatnonzero((self.iou >= threshold).any(1)):
+            open_iou = np.where(left, self.iou[n], 0)
+            best = open_iou.size - 1 - int(np.argmax(open_iou[::-1]))
+            if open_iou[best] >= threshold:
+                found[n], left[best] = True, False
+        return found
+
+    def among(self, truths: NDArray[np.bool_]) -> Overlaps:
+        """With those objects only, bool [G]."""
+        return Overlaps(self.iou[:, truths], self.truth_areas[truths])
 
 
 def connected_components(mask: NDArray[np.bool_]) -> list[RLE]:
     """The objects of a binary mask [H, W]: its 8-connected components as COCO run-length masks."""
-    from terradelta.sam.masks import Masks
-
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    labels, count = ndimage.label(mask, structure=EIGHT_CONNECTED)
     return Masks.from_labels(labels.astype(np.int32) - 1, count).rles()
 
 
-def _annotation(rle: RLE, image: int) -> dict[str, Any]:
-    from pycocotools import mask as coco
-
-    area = float(coco.area(rle))
-    return {"image_id": image, "category_id": 1, "segmentation": rle, "area": area}
+def areas(rles: Sequence[RLE]) -> NDArray[np.int64]:
+    """int64 [N], pixels."""
+    # One by one: pycocotools cannot count more than 255 masks at a time.
+    return np.array([coco.area(rle) for rle in rles], np.int64)

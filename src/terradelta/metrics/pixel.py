@@ -7,7 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from terradelta.metrics.ratio import ratio
+
 Mask = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+METRICS = (
+    "precision",
+    "recall",
+    "f1",
+    "iou",
+    "accuracy",
+    "kappa",
+    "macro_precision",
+    "macro_recall",
+    "macro_f1",
+    "macro_iou",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +31,8 @@ class PixelCounts:
     """Pixels by answer and truth, change being the positive class; add counts to pool images.
 
     Metrics of the change class carry no prefix. Those that begin with ``macro_`` are the mean of the
-    change and the no-change class, which some papers print under the same name.
+    change and the no-change class, which some papers print under the same name. A metric whose
+    denominator is 0 is NaN.
     """
 
     true_positive: int = 0
@@ -32,37 +49,68 @@ class PixelCounts:
         answered, true = int(np.count_nonzero(answer)), int(np.count_nonzero(truth))
         return cls(both, answered - both, true - both, answer.size - answered - true + both)
 
-    def __add__(self, other: PixelCounts) -> PixelCounts:
-        return PixelCounts(
-            self.true_positive + other.true_positive,
-            self.false_positive + other.false_positive,
-            self.false_negative + other.false_negative,
-            self.true_negative + other.true_negative,
+    @classmethod
+    def from_array(cls, counts: IntArray) -> PixelCounts:
+        """The inverse of `as_array`."""
+        return cls(*counts.tolist())
+
+    def as_array(self) -> IntArray:
+        """int64 [4], in the order of the fields."""
+        return np.array(
+            [self.true_positive, self.false_positive, self.false_negative, self.true_negative],
+            np.int64,
         )
+
+    def __add__(self, other: PixelCounts) -> PixelCounts:
+        return PixelCounts.from_array(self.as_array() + other.as_array())
 
     @property
     def precision(self) -> float:
-        return _ratio(self.true_positive, self.true_positive + self.false_positive)
+        return ratio(self.true_positive, self.true_positive + self.false_positive)
 
     @property
     def recall(self) -> float:
-        return _ratio(self.true_positive, self.true_positive + self.false_negative)
+        return ratio(self.true_positive, self.true_positive + self.false_negative)
 
     @property
     def f1(self) -> float:
         wrong = self.false_positive + self.false_negative
-        return _ratio(2 * self.true_positive, 2 * self.true_positive + wrong)
+        return ratio(2 * self.true_positive, 2 * self.true_positive + wrong)
 
     @property
     def iou(self) -> float:
         wrong = self.false_positive + self.false_negative
-        return _ratio(self.true_positive, self.true_positive + wrong)
+        return ratio(self.true_positive, self.true_positive + wrong)
 
     @property
     def accuracy(self) -> float:
         """Share of all pixels that are right."""
         right = self.true_positive + self.true_negative
-        return _ratio(right, right + self.false_positive + self.false_negative)
+        return ratio(right, right + self.false_positive + self.false_negative)
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa in [-1, 1]: agreement beyond what both masks' shares give by chance.
+
+        For two classes, (observed - expected) / (1 - expected) with both multiplied by the square of
+        the number of pixels, so that all is exact in whole numbers.
+        """
+        tp, fp, fn, tn = (
+            self.true_positive,
+            self.false_positive,
+            self.false_negative,
+            self.true_negative,
+        )
+        return ratio(2 * (tp * tn - fp * fn), (tp + fp) * (fp + tn) + (tp + fn) * (fn + tn))
+
+    @property
+    def macro_precision(self) -> float:
+        return (self.precision + self._of_no_change().precision) / 2
+
+    @property
+    def macro_recall(self) -> float:
+        """Also called balanced accuracy."""
+        return (self.recall + self._of_no_change().recall) / 2
 
     @property
     def macro_f1(self) -> float:
@@ -70,18 +118,14 @@ class PixelCounts:
 
     @property
     def macro_iou(self) -> float:
+        """The mIoU of many papers."""
         return (self.iou + self._of_no_change().iou) / 2
 
     def as_dict(self) -> dict[str, float]:
-        """Every metric by name, in [0, 1]; NaN where it is not defined (no positive anywhere)."""
-        names = ("precision", "recall", "f1", "iou", "macro_f1", "macro_iou", "accuracy")
-        return {name: getattr(self, name) for name in names}
+        """Every metric by name; NaN where it is not defined."""
+        return {name: getattr(self, name) for name in METRICS}
 
     def _of_no_change(self) -> PixelCounts:
         return PixelCounts(
             self.true_negative, self.false_negative, self.false_positive, self.true_positive
         )
-
-
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")

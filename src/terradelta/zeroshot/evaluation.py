@@ -1,62 +1,117 @@
-"""Answers against the truth, over a folder."""
+"""Answers against the truth, over a dataset or over masks on disk."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from terradelta.data import Dataset, open_dataset
+from terradelta.data.folder import read_mask
+from terradelta.data.layout import check_complete, partners
 from terradelta.errors import InputError
-from terradelta.geo.reader import read_raster
-from terradelta.metrics import ObjectRecall, PixelCounts, connected_components
-from terradelta.zeroshot.candidates import Progress, silent
-
-if TYPE_CHECKING:
-    from terradelta.zeroshot.anychange import AnyChange
-
-IMAGE_SUFFIXES = {".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp", ".jp2"}
+from terradelta.geo.files import write_json
+from terradelta.geo.pair import Pair
+from terradelta.metrics import (
+    ImageCounts,
+    Interval,
+    ObjectMatches,
+    PixelCounts,
+    RecallCounts,
+    bootstrap_intervals,
+    connected_components,
+    write_per_image,
+)
+from terradelta.metrics.objects import areas
+from terradelta.types import ChangeModel, Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Pixel counts and mask AR@1000 pooled over ``images`` images."""
+    """The counts of every image; metrics are those of the pooled counts."""
 
-    images: int
-    pixels: PixelCounts
-    ar_1000: float
+    per_image: tuple[ImageCounts, ...]
+
+    @property
+    def pixels(self) -> PixelCounts:
+        return sum((image.pixels for image in self.per_image), PixelCounts())
+
+    @property
+    def recall(self) -> RecallCounts:
+        return sum((image.recall for image in self.per_image), RecallCounts())
+
+    @property
+    def objects(self) -> ObjectMatches:
+        return sum((image.objects for image in self.per_image), ObjectMatches())
+
+    def metrics(self) -> dict[str, float]:
+        """Every metric by name; NaN where it is not defined."""
+        return {**self.pixels.as_dict(), **self.recall.as_dict(), **self.objects.as_dict()}
+
+    def intervals(self) -> dict[str, Interval]:
+        """Of every metric the 95 % interval (low, high); see `bootstrap_intervals`."""
+        return {
+            **bootstrap_intervals([image.pixels for image in self.per_image]),
+            **bootstrap_intervals([image.recall for image in self.per_image]),
+            **bootstrap_intervals([image.objects for image in self.per_image]),
+        }
 
     def as_dict(self) -> dict[str, Any]:
-        """Every metric by name, in [0, 1]."""
-        return {"images": self.images, **self.pixels.as_dict(), "ar@1000": self.ar_1000}
+        """The numbers of ``images``, ``truths`` and ``proposals``; every metric; ``interval_95``.
+
+        As JSON has them: an interval is a list of two, and None stands where a number is not defined.
+        """
+        objects = self.objects
+        return {
+            "images": len(self.per_image),
+            "truths": objects.truths,
+            "proposals": objects.proposals,
+            **{name: _number(value) for name, value in self.metrics().items()},
+            "interval_95": {
+                name: [_number(end) for end in ends] for name, ends in self.intervals().items()
+            },
+        }
+
+    def save(self, folder: Path, **protocol: Any) -> None:
+        """Write ``per_image.csv`` and, with what else tells how it was measured, ``metrics.json``.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        write_per_image(folder / "per_image.csv", self.per_image)
+        write_json(folder / "metrics.json", {**self.as_dict(), **protocol})
 
 
 def evaluate_pairs(
-    model: AnyChange,
-    folder: Path,
+    model: ChangeModel,
+    data: Dataset | str | Path,
     *,
-    angle: float | None = None,
-    threshold: str | None = None,
     progress: Progress = silent,
+    **asked: Any,
 ) -> Evaluation:
-    """Run a model on every pair of a folder with ``A``, ``B`` and ``label``.
+    """Run a model on every pair of a dataset, or of a folder that `open_dataset` knows.
 
-    Files belong together by their name without suffix; a label is change where it is valid and not 0.
+    ``asked`` is handed to ``model.detect``, as ``angle`` or ``threshold`` to that of `AnyChange`. A
+    model that learns from the pairs must have been fitted.
 
     Raises:
-        InputError: a subfolder or a partner is missing, or an image does not fit.
+        InputError: the folder is no dataset, a file is missing, or an image does not fit.
     """
-    names = _common_names([folder / part for part in ("A", "B", "label")])
-    pixels, objects = PixelCounts(), ObjectRecall()
-    for done, (before, after, label) in enumerate(names):
-        progress("pairs", done, len(names))
-        changes = model.detect(before, after, angle=angle, threshold=threshold)
-        truth = _read_mask(label, changes.pair.shape)
-        pixels += PixelCounts.of(changes.to_mask(), truth)
-        objects.add(changes.rles, changes.score.tolist(), connected_components(truth))
-    return Evaluation(len(names), pixels, objects.value())
+    dataset = data if isinstance(data, Dataset) else open_dataset(Path(data))
+    if not len(dataset):
+        raise InputError(f"{dataset.root} holds no pairs")
+    images = []
+    for done, sample in enumerate(dataset.samples):
+        progress("pairs", done, len(dataset))
+        pair, truth = sample.pair(), sample.truth()
+        answer = model.detect(*_dates(pair), **asked)
+        images.append(
+            ImageCounts.of(sample.name, answer.to_mask(), answer.rles, answer.score, truth)
+        )
+    return Evaluation(tuple(images))
 
 
 def evaluate_masks(pred: Path, truth: Path, *, progress: Progress = silent) -> Evaluation:
@@ -67,58 +122,25 @@ def evaluate_masks(pred: Path, truth: Path, *, progress: Progress = silent) -> E
     Raises:
         InputError: a folder or a partner is missing, or the sizes differ.
     """
-    names = _common_names([pred, truth])
-    pixels, objects = PixelCounts(), ObjectRecall()
-    for done, (answer_path, truth_path) in enumerate(names):
-        progress("masks", done, len(names))
-        answer = _read_mask(answer_path)
-        true = _read_mask(truth_path, (answer.shape[0], answer.shape[1]))
-        pixels += PixelCounts.of(answer, true)
+    files = partners({"pred": pred, "truth": truth})
+    check_complete(files)
+    images = []
+    for done, masks in enumerate(files):
+        progress("masks", done, len(files))
+        answer = read_mask(masks.paths["pred"])
+        true = read_mask(masks.paths["truth"], (answer.shape[0], answer.shape[1]))
         found = connected_components(answer)
-        objects.add(found, _areas(found), connected_components(true))
-    return Evaluation(len(names), pixels, objects.value())
+        images.append(ImageCounts.of(masks.name, answer, found, areas(found), true))
+    return Evaluation(tuple(images))
 
 
-def _areas(rles: list[dict[str, Any]]) -> list[float]:
-    from pycocotools import mask as coco
-
-    # One by one: pycocotools cannot count more than 255 masks at a time.
-    return [float(coco.area(rle)) for rle in rles]
-
-
-def _common_names(folders: list[Path]) -> list[tuple[Path, ...]]:
-    """The images of all folders, matched by name without suffix, in order."""
-    listings = [_images(folder) for folder in folders]
-    everything = set().union(*listings)
-    for folder, listing in zip(folders, listings, strict=True):
-        missing = sorted(everything - set(listing))
-        if missing:
-            raise InputError(
-                f"{folder} lacks {len(missing)} of {len(everything)} images, the first is "
-                f"{missing[0]!r}: names must agree between the folders"
-            )
-    return [tuple(listing[name] for listing in listings) for name in sorted(everything)]
+def _dates(pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Both images as arrays; what is not valid is transparent."""
+    if pair.valid.all():
+        return pair.before, pair.after
+    opaque = np.where(pair.valid, 255, 0).astype(np.uint8)
+    return np.dstack([pair.before, opaque]), np.dstack([pair.after, opaque])
 
 
-def _images(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
-            if path.stem in found:
-                raise InputError(f"{found[path.stem]} and {path} have the same name: keep one")
-            found[path.stem] = path
-    if not found:
-        raise InputError(f"{folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    return found
-
-
-def _read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-    raster = read_raster(path)
-    if shape is not None and raster.shape != shape:
-        raise InputError(
-            f"{path} is {raster.shape[1]} x {raster.shape[0]} px, its partner "
-            f"{shape[1]} x {shape[0]}"
-        )
-    return np.asarray((raster.values != 0).any(0) & raster.valid)
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else value
