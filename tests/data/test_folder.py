@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from terradelta.data import open_dataset
-from terradelta.data.folder import common_names, read_mask
+from terradelta.data.folder import read_mask
 from terradelta.errors import InputError
 
 ROLES = {"before": "A", "after": "B", "label": "label"}
@@ -97,19 +97,6 @@ def test_crops_are_parts_of_the_pair(tmp_path: Path, make: Any) -> None:
     assert (crops[1].pair().before == whole.pair().before[:20, 20:]).all()
     assert (crops[3].truth() == whole.truth()[20:, 20:]).all()
     assert sum(crop.truth().sum() for crop in crops) == whole.truth().sum() == 6 * 7
-
-
-def test_common_names_are_those_of_every_folder(tmp_path: Path, make: Any) -> None:
-    for name in ("one.png", "two.png"):
-        make.save(tmp_path / "pred" / name, make.mask())
-        make.save(tmp_path / "truth" / name, make.mask())
-    folders = [tmp_path / "pred", tmp_path / "truth"]
-    assert common_names(folders) == [
-        (tmp_path / "pred" / name, tmp_path / "truth" / name) for name in ("one.png", "two.png")
-    ]
-    make.save(tmp_path / "pred" / "one.bmp", make.mask())
-    with pytest.raises(InputError, match=r"one\.bmp and \S+one\.png have the same name"):
-        common_names(folders)
 
 
 def test_a_mask_is_what_is_valid_and_not_0(tmp_path: Path, make: Any) -> None:

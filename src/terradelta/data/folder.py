@@ -17,8 +17,6 @@ from terradelta.data.labels import check_size
 from terradelta.data.layout import (
     Files,
     Layout,
-    check_complete,
-    partners,
     read_pair,
     split_files,
     split_folders,
@@ -28,17 +26,6 @@ from terradelta.errors import InputError
 from terradelta.geo.reader import read_raster
 
 ROLES = {"before": "A", "after": "B", "label": "label"}
-
-
-def common_names(folders: list[Path]) -> list[tuple[Path, ...]]:
-    """The images of all folders, matched by name without suffix, in the order of their names.
-
-    Raises:
-        InputError: a folder is missing or holds no images, a name has two files, or no partner.
-    """
-    files = partners({str(folder): folder for folder in folders})
-    check_complete(files)
-    return [tuple(each.paths.values()) for each in files]
 
 
 def read_mask(path: Path, shape: tuple[int, int] | None = None) -> BoolArray:
