@@ -46,6 +46,27 @@ BASELINES: dict[str, Card] = {
         "terradelta.baselines.cva_match:SamCvaMatch",
         needs="segmenter",
     ),
+    "isfa": Card(
+        "iterative slow feature analysis",
+        "Wu, Du and Zhang, 2013",
+        "terradelta.baselines.isfa:Isfa",
+        learns="pair",
+    ),
+    "irmad": Card(
+        "iteratively reweighted multivariate alteration detection",
+        "Nielsen, 2007",
+        "terradelta.baselines.irmad:Irmad",
+        learns="pair",
+    ),
+    "obcd": Card(
+        "object-based change detection", "Xiao et al., 2016", "terradelta.baselines.obcd:Obcd"
+    ),
+    "kpca-mnet": Card(
+        "deep kernel PCA convolutional mapping network",
+        "Wu, Chen, Du and Zhang, 2021",
+        "terradelta.baselines.kpca_mnet:KpcaMnet",
+        learns="pair",
+    ),
 }
 
 
