@@ -21,7 +21,7 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable ".[dev,bench,ray,stac]"
+	$(BIN)/python -m pip install --quiet --editable ".[dev,bench,ray,stac,train]"
 	touch $@
 
 clean:
