@@ -107,6 +107,7 @@ def measure(folder: Path, tile: int | None) -> None:
     )
     width, height = result.record["size_px"]
     seconds = time.perf_counter() - started
+    used = resource.getrusage(resource.RUSAGE_SELF)
     print(
         json.dumps(
             {
@@ -115,7 +116,8 @@ def measure(folder: Path, tile: int | None) -> None:
                 "seconds": round(seconds, 1),
                 "stages_s": result.record["seconds"],
                 "mpx_per_s": round(width * height / 1e6 / seconds, 4),
-                "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+                "processor_s": round(used.ru_utime + used.ru_stime, 1),
+                "peak_mb": round(used.ru_maxrss / 1024),
                 "tiles": result.record["tiles"],
                 "shift_px": result.record["grid"]["shift_px"],
                 "gain": result.record["normalisation"]["gain"],

@@ -1,4 +1,4 @@
-"""``terradelta bench``."""
+"""``terradelta bench``: speed; the papers' tables are in `bench_tables`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Annotated
 
 import typer
 
+from terradelta.cli import bench_tables
 from terradelta.cli import options as o
 from terradelta.cli.console import err, out, print_json, progress
 
-app = typer.Typer(help="Measure this project beside others.", no_args_is_help=True)
+app = typer.Typer(help="Speed beside others, and the papers' tables.", no_args_is_help=True)
+for _name, _command in bench_tables.COMMANDS.items():
+    app.command(_name)(_command)
 
 
 class Peer(StrEnum):
@@ -32,7 +35,7 @@ class Size(StrEnum):
 
 @app.callback()
 def bench() -> None:
-    """Measure this project beside others."""
+    """Speed beside others, and the papers' tables."""
 
 
 @app.command()
