@@ -10,7 +10,7 @@ import pytest
 from terradelta import __version__
 from terradelta.cli import detect
 
-COMMANDS = ["demo", "detect", "query", "check", "evaluate", "search", "models"]
+COMMANDS = ["demo", "detect", "query", "check", "evaluate", "search", "train", "models"]
 GROUPS = {"bench": ["speed"], "data": ["list", "verify"]}
 HEAVY = {
     *("torch", "numpy", "scipy", "skimage", "PIL", "rasterio", "geopandas", "shapely"),

@@ -14,7 +14,8 @@ from terradelta.types import ChangeModel
 class Card:
     """``home`` is module:class. ``learns`` from the ``"pair"``, from the ``"folder"``, or not at all.
 
-    ``needs`` weights of ``"features"`` (an encoder by name), a ``"segmenter"``, or none.
+    ``needs`` weights of ``"features"`` (an encoder by name), a ``"segmenter"``, a ``"backbone"`` that was
+    trained on ImageNet, or none.
     """
 
     title: str
@@ -66,6 +67,31 @@ BASELINES: dict[str, Card] = {
         "Wu, Chen, Du and Zhang, 2021",
         "terradelta.baselines.kpca_mnet:KpcaMnet",
         learns="pair",
+    ),
+    "dsfa": Card(
+        "deep slow feature analysis",
+        "Du, Ru, Wu and Zhang, 2019",
+        "terradelta.baselines.dsfa:Dsfa",
+        learns="pair",
+    ),
+    "dcae": Card(
+        "deep convolutional autoencoder",
+        "Bergamasco et al., 2022",
+        "terradelta.baselines.dcae:Dcae",
+        learns="folder",
+    ),
+    "dcva": Card(
+        "deep change vector analysis",
+        "Saha, Bovolo and Bruzzone, 2019",
+        "terradelta.baselines.dcva:Dcva",
+        needs="backbone",
+    ),
+    "i3pe": Card(
+        "intra- and inter-image patch exchange",
+        "Chen et al., 2023",
+        "terradelta.baselines.i3pe:I3pe",
+        learns="folder",
+        needs="backbone",
     ),
 }
 

@@ -39,7 +39,13 @@ def method_cases(
     unknown = [name for name in choice.methods if name not in METHODS]
     if unknown:
         raise UsageError(f"unknown method {unknown[0]!r}: choose from {', '.join(METHODS)}")
-    backbones = {"segmenter": choice.segmenters, "features": choice.features, None: ("",)}
+    own = ("",)
+    backbones = {
+        "segmenter": choice.segmenters,
+        "features": choice.features,
+        "backbone": own,
+        None: own,
+    }
     cases = []
     for name in choice.methods:
         card = BASELINES.get(name)

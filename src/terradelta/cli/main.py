@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from terradelta import __version__
-from terradelta.cli import bench, check, data, demo, detect, evaluate, models, query, search
+from terradelta.cli import bench, check, data, demo, detect, evaluate, models, query, search, train
 from terradelta.cli.console import one_line_errors
 
 
@@ -34,6 +34,7 @@ app.command("detect")(detect.detect)
 app.command("query")(query.query)
 app.command("check")(check.check)
 app.command("evaluate")(evaluate.evaluate)
+app.command("train")(train.train)
 app.command("search")(search.search)
 app.command("models")(models.models)
 app.add_typer(bench.app, name="bench")

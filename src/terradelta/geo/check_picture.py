@@ -28,10 +28,8 @@ def draw_check(check: Check) -> NDArray[np.uint8]:
     corners, size = _layout(check.sample)
     panels = _panels(check, corners, size)
     factor = min(1.0, PANEL_PX / max(size))
-    small = [
-        panel.resize((round(size[0] * factor), round(size[1] * factor)), Image.Resampling.BOX)
-        for panel in panels
-    ]
+    sides = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+    small = [panel.resize(sides, Image.Resampling.BOX) for panel in panels]
     scale = _draw_arrows(small[1], check, corners, factor)
     width, height = small[0].size
     sheet = Image.new("RGB", (2 * width + GAP_PX, height + 24), "white")

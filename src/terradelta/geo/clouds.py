@@ -1,7 +1,8 @@
 """How much of either date looks like cloud: broad, white, far brighter than the other date there, and
 without the edges that the other date has there, which bare or overexposed ground still shows.
 
-It is a warning, not a cloud mask.
+It is a warning, not a cloud mask. Where both dates are cloudy it may keep silent: what is as bright as
+the brightest of the other date is taken for ground, for fields lie bare now here and now there.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def _time(path: Path) -> str:
     with opened(path) as source:
         tags = {**source.tags(), **source.tags(ns="IMAGERY")}
     stamps = [tags[name] for name in TIME_TAGS if tags.get(name)]
-    return stamps[0][:19].replace(":", "-", 2) if stamps else ""
+    return stamps[0][:10].replace(":", "-") + stamps[0][10:19].replace("T", " ") if stamps else ""
 
 
 def of_data(sample: Sample) -> Iterator[Finding]:
@@ -145,7 +145,7 @@ def of_radiometry(normalisation: Normalisation, files: dict[str, Any]) -> Iterat
 def of_clouds(clouds: tuple[float, float]) -> Iterator[Finding]:
     for date, share in zip(("before", "after"), clouds, strict=True):
         if share > CLOUDS_TO_MENTION:
-            level = 2 if share > MOST_CLOUDS else 1
+            level = REFUSE if share > MOST_CLOUDS else CORRECT
             yield Finding(
                 level, f"{share:.0%} of {date} looks like cloud: mask it or take another date"
             )

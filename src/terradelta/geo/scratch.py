@@ -1,4 +1,4 @@
-"""Building an output of which the tools make several files before it is whole."""
+"""Building outputs aside, so that what is there stays whole until they are."""
 
 from __future__ import annotations
 
@@ -36,6 +36,28 @@ def built_aside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def moved_together(aside: Path, folder: Path, last: str) -> Iterator[Path]:
+    """An empty folder ``aside``; if all goes well its files are moved to ``folder``, ``last`` at the end.
+
+    Until then the files of those names in ``folder`` stay as they are: those of one run, not of two.
+    Both must be on one file system. What a killed run left in ``aside`` goes with the next.
+
+    Raises:
+        OutputError: the folder cannot be made, or a file cannot be moved into its place.
+    """
+    with output_errors(aside):
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+    try:
+        yield aside
+        for path in sorted(aside.iterdir(), key=lambda path: (path.name == last, path.name)):
+            with output_errors(folder / path.name):
+                path.replace(folder / path.name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
 def output_errors(path: Path, guess: str = "") -> Iterator[None]:
     """Errors of the system, GDAL and Arrow in writing become an OutputError that names ``path``.
 
@@ -48,4 +70,5 @@ def output_errors(path: Path, guess: str = "") -> Iterator[None]:
     except (OSError, RasterioError, CPLE_BaseError, RuntimeError) as error:
         # A read or write error of rasterio only points to the error that caused it.
         reason = getattr(error, "strerror", None) or str(error.__cause__ or error)
+        reason = reason.strip() or type(error).__name__
         raise OutputError(f"cannot write {path}: {reason.splitlines()[0]}{guess}") from error

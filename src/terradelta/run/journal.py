@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,9 +50,12 @@ def open_journal(path: Path) -> Iterator[Journal]:
         file = path.open("a+b")
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    with file:
+    try:
         _lock(file, path)
         yield Journal(file, path, _whole_lines(file))
+    finally:
+        with suppress(OSError):  # a full disk: the line that could not be written was told
+            file.close()
 
 
 def _lock(file: BinaryIO, path: Path) -> None:

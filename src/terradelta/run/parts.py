@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,10 +83,12 @@ def load_part(key: Key, folder: Path) -> Part:
             )
             valid = np.unpackbits(stored["valid"], count=height * width)
             return Part(key, candidates, valid.reshape(height, width).astype(bool))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy have many for a damaged file
         raise InputError(
-            f"{path}, which an earlier run wrote, is missing or damaged: delete {path.parent.parent} "
-            f"and start again"
+            f"{path}, which an earlier run wrote, is missing or damaged: delete it and give the same "
+            f"command again, which will look at that tile once more"
         ) from error
 
 

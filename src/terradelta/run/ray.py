@@ -8,7 +8,7 @@ alone writes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,7 +34,7 @@ class Looker:
 
 def on_ray(
     plan: TilePlan, segmenter: Segmenter, keys: Sequence[Key], address: str
-) -> Iterator[Part]:
+) -> Generator[Part, None, None]:
     """The parts of tiles, in the order in which they are done.
 
     ``address``: ``"local"`` or ``"local:N"`` for N processes of this machine, ``"auto"`` or the address

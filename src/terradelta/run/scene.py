@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from terradelta import __version__
 from terradelta.errors import OutputError, UsageError
 from terradelta.geo.files import writable_folder, write_json
 from terradelta.geo.reader import georeference_of, opened
+from terradelta.geo.scratch import moved_together
 from terradelta.geo.stac import stac_item
 from terradelta.geo.tiles import Key
 from terradelta.geo.vector import check_suffix
@@ -123,23 +124,36 @@ def detect_scene(
         stored = work / "plan.json"
         plan = make_plan(Path(before), Path(after), model, settings, stored, progress)
         planned = time.perf_counter()
-        _look(plan, model, work / "parts", journal, ray, progress)
-        looked = time.perf_counter()
-        found = finish(plan, model, choice, work / "parts", folder, vector, progress)
-        files = [vector, MASK_FILE, SCORE_FILE, OVERLAY_FILE, *([ITEM_FILE] if stac else [])]
-        seconds = {
-            "plan": planned - started,
-            "tiles": looked - planned,
-            "finish": time.perf_counter() - looked,
-        }
-        now = datetime.now(UTC)
-        if stac:
-            item = stac_item(folder.resolve().name, plan.tiles.scene.grid, files[:-1], made=now)
-            write_json(folder / ITEM_FILE, item)
-        files.append(RECORD_FILE)
-        record = _record(plan, model, choice, found, files, seconds, now)
-        write_json(folder / RECORD_FILE, record)
+        with _nothing_lost(), moved_together(work / "made", folder, RECORD_FILE) as made:
+            _look(plan, model, work / "parts", journal, ray, progress)
+            looked = time.perf_counter()
+            found = finish(plan, model, choice, work / "parts", made, vector, progress)
+            files = [vector, MASK_FILE, SCORE_FILE, OVERLAY_FILE, *([ITEM_FILE] if stac else [])]
+            seconds = {
+                "plan": planned - started,
+                "tiles": looked - planned,
+                "finish": time.perf_counter() - looked,
+            }
+            now = datetime.now(UTC)
+            if stac:
+                item = stac_item(folder.resolve().name, plan.tiles.scene.grid, files[:-1], made=now)
+                write_json(made / ITEM_FILE, item)
+            files.append(RECORD_FILE)
+            record = _record(plan, model, choice, found, files, seconds, now)
+            write_json(made / RECORD_FILE, record)
     return SceneResult(tuple(folder / name for name in files), record)
+
+
+@contextmanager
+def _nothing_lost() -> Iterator[None]:
+    """Adds to what cannot be written what to do: the tiles that are done are kept."""
+    try:
+        yield
+    except OutputError as error:
+        raise OutputError(
+            f"{error} (what is done is kept: if the disk is full make room, then give the same command "
+            f"again to go on)"
+        ) from error
 
 
 def _look(
@@ -163,13 +177,17 @@ def _look(
         from terradelta.run.ray import on_ray
 
         stream = on_ray(plan.tiles, model.segmenter, left, ray)
-    for number, part in enumerate(stream, count - len(left) + 1):
-        size = save_part(part, parts)
-        journal.append({"tile": list(part.key), "bytes": size})
-        progress("tiles", number, count)
+    # Its thread must end here if the loop does: the garbage collector would wait for it for ever.
+    with closing(stream):
+        for number, part in enumerate(stream, count - len(left) + 1):
+            size = save_part(part, parts)
+            journal.append({"tile": list(part.key), "bytes": size})
+            progress("tiles", number, count)
 
 
-def in_this_process(plan: TilePlan, segmenter: Segmenter, keys: Sequence[Key]) -> Iterator[Part]:
+def in_this_process(
+    plan: TilePlan, segmenter: Segmenter, keys: Sequence[Key]
+) -> Generator[Part, None, None]:
     """The parts of tiles, in order; the next window is read while one is looked at."""
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(read_tile, plan, keys[0])

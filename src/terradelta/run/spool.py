@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -11,9 +12,9 @@ import numpy as np
 import shapely
 from rasterio.transform import Affine
 
-from terradelta.errors import OutputError
 from terradelta.geo.grid import Grid
 from terradelta.geo.polygons import mask_polygon
+from terradelta.geo.scratch import output_errors
 from terradelta.run.merge import SceneObject
 from terradelta.zeroshot.candidates import DATES
 from terradelta.zeroshot.changes import score_of
@@ -30,10 +31,8 @@ class Spool:
         self._rows: list[tuple[float, ...]] = []
 
     def __enter__(self) -> Spool:
-        try:
+        with output_errors(self._path):
             self._file = self._path.open("w+b")
-        except OSError as error:
-            raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
         return self
 
     def __exit__(
@@ -42,7 +41,8 @@ class Spool:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # a full disk: what could not be written was told
+            self._file.close()
         self._path.unlink(missing_ok=True)
 
     def __len__(self) -> int:
@@ -56,10 +56,8 @@ class Spool:
         """
         t: Affine = self._grid.transform
         outline = shapely.to_wkb(mask_polygon(found.mask, found.x0, found.y0, t))
-        try:
+        with output_errors(self._path):
             self._file.write(outline)
-        except OSError as error:
-            raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
         self._ends.append(self._ends[-1] + len(outline))
         self._rows.append(
             (
@@ -75,7 +73,13 @@ class Spool:
         )
 
     def chunks(self, model: str) -> Iterator[geopandas.GeoDataFrame]:
-        """All objects, the largest angle first, some at a time; ids count from 1."""
+        """All objects, the largest angle first, some at a time; ids count from 1.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        with output_errors(self._path):
+            self._file.flush()
         rows = np.array(self._rows, float).reshape(-1, 8)
         angle, iou, stability, valid, date, y0, x0, area = rows.T
         order = np.lexsort((area, x0, y0, -angle))

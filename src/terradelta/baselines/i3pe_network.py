@@ -1,0 +1,66 @@
+"""The change network of I3PE: a siamese backbone with a light pyramid on top.
+
+Chen et al., 2023. Both dates pass the same ResNet, which stops shrinking at stride 16. At each level
+the features of the two dates are joined and narrowed to 128; from the coarsest level up they are
+enlarged, added to the next and smoothed. The finest, at stride 4, gives the change.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from terradelta.baselines.backbones import Backbone, load_backbone
+from terradelta.baselines.learning import seeded
+
+LEVELS = (1, 2, 3, 4)
+OUTPUT_STRIDE = 16
+WIDTH = 128
+
+
+class ChangeNetwork(nn.Module):
+    """Two images to the logits of change; sides are multiples of the coarsest stride."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.join = nn.ModuleList(nn.Conv2d(2 * c, WIDTH, 1) for c in backbone.channels)
+        self.smooth = nn.ModuleList(
+            nn.Conv2d(WIDTH, WIDTH, 3, padding=1) for _ in backbone.channels[1:]
+        )
+        self.classify = nn.Conv2d(WIDTH, 1, 1)
+
+    def forward(
+        self, before: torch.Tensor, after: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images float32 [N, 3, H, W] in [0, 255]: logits [N, H, W] from before to after, and back."""
+        levels = [level.chunk(2) for level in self.backbone(torch.cat([before, after]))]
+        there = self._change([torch.cat(pair, 1) for pair in levels])
+        back = self._change([torch.cat(pair[::-1], 1) for pair in levels])
+        return self._enlarged(there, before), self._enlarged(back, before)
+
+    def _change(self, levels: list[torch.Tensor]) -> torch.Tensor:
+        joined = [join(level) for join, level in zip(self.join, levels, strict=True)]
+        change = joined[-1]
+        for level, smooth in zip(joined[-2::-1], self.smooth, strict=True):
+            change = smooth(_resized(change, level) + level)
+        logits: torch.Tensor = self.classify(change)
+        return logits
+
+    def _enlarged(self, logits: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        return _resized(logits, image)[:, 0]
+
+
+def build_network(name: str, *, pretrained: bool, seed: int) -> ChangeNetwork:
+    """With a ResNet of timm by its name; see `load_backbone` for what is raised."""
+    backbone = load_backbone(
+        name, LEVELS, pretrained=pretrained, output_stride=OUTPUT_STRIDE, seed=seed
+    )
+    with seeded(seed):
+        return ChangeNetwork(backbone)
+
+
+def _resized(planes: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    resized: torch.Tensor = functional.interpolate(planes, like.shape[2:], mode="bilinear")
+    return resized
