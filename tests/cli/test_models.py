@@ -7,6 +7,7 @@ import pytest
 
 from terradelta import MODELS
 from terradelta.cli import console
+from terradelta.detectors import DETECTORS
 from terradelta.features import FEATURES
 
 Run = Callable[..., Any]
@@ -47,3 +48,15 @@ def test_json_is_every_card_by_name(run: Run) -> None:
             assert printed[name].pop("kind") == kind
             assert printed[name] == {field: getattr(card, field) for field in printed[name]}
             assert {"summary", "licence", "repository", "revision"} <= set(printed[name])
+
+
+def test_detectors_are_listed_beside_what_was_published(run: Run) -> None:
+    answer = run("models", "--detectors", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    printed = json.loads(answer.out)
+    assert list(printed) == list(DETECTORS)
+    for found in printed.values():
+        assert found["excess"] is None or abs(found["excess"]) < 0.02
+    assert abs(printed["changestar-1x96-r18"]["flops"] / 65.3e9 - 1) < 0.05
+    table = run("models", "--detectors").out
+    assert all(name in table for name in DETECTORS)

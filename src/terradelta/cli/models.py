@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from terradelta.cli import options as o
 from terradelta.cli.console import out, print_json
 
 
-def models(json: o.JsonOption = False) -> None:
+def models(
+    detectors: Annotated[
+        bool,
+        typer.Option(
+            "--detectors", help="List the detectors instead: size and work, beside the published."
+        ),
+    ] = False,
+    json: o.JsonOption = False,
+) -> None:
     """List the segmenters, and other features to match in: licence, size of the weights, source."""
+    if detectors:
+        _detectors(json)
+        return
     from terradelta.features import FEATURES
     from terradelta.sam.registry import MODELS, weights_folder
 
@@ -37,6 +50,37 @@ def models(json: o.JsonOption = False) -> None:
     out.print(
         f"\nCheckpoints are looked for in {weights_folder()}, then on the hub or in its cache."
     )
+
+
+def _detectors(json: bool) -> None:
+    from terradelta.detectors.profile import profile_all
+
+    profiles = profile_all()
+    if json:
+        print_json({p.name: {**asdict(p), "excess": p.excess} for p in profiles})
+        return
+    _print(
+        ("name", "what", "M parameters", "published", "G multiply-adds", "published", "side, px"),
+        [
+            (
+                p.name,
+                p.card.title,
+                f"{p.parameters / 1e6:.3f}",
+                _published(p.card),
+                f"{p.flops / 1e9:.2f}",
+                f"{p.card.flops:g}" if p.card.flops else "-",
+                str(p.side),
+            )
+            for p in profiles
+        ],
+    )
+
+
+def _published(card: Any) -> str:
+    """Parameters in millions, and how many of them no image passes."""
+    if card.parameters is None:
+        return "-"
+    return f"{card.parameters:g}" + (f", {card.idle:g} idle" if card.idle else "")
 
 
 def _source(card: Any) -> str:
