@@ -31,11 +31,11 @@ from terradelta.baselines.learning import (
     minimise,
     save_weights,
     seeded,
-    usable_device,
 )
 from terradelta.baselines.patches import PairLikes, draw_patches
 from terradelta.errors import UsageError
 from terradelta.geo.pair import ImageLike, load_pair
+from terradelta.sam.device import usable_device
 from terradelta.types import Progress, silent
 
 WIDTHS = (3, 32, 64, 128)

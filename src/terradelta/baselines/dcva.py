@@ -24,9 +24,9 @@ from scipy import ndimage
 from terradelta.baselines.answer import BaselineChanges
 from terradelta.baselines.backbones import load_backbone
 from terradelta.baselines.deep_difference import change_vector_length
-from terradelta.baselines.learning import usable_device
 from terradelta.errors import UsageError
 from terradelta.geo.pair import ImageLike, load_pair
+from terradelta.sam.device import usable_device
 from terradelta.types import Progress, silent
 
 LEVELS = (0, 1, 2)

@@ -28,9 +28,10 @@ from scipy.linalg import eigh
 from torch import nn
 
 from terradelta.baselines.answer import BaselineChanges, otsu
-from terradelta.baselines.learning import check_counts, minimise, seeded, usable_device
+from terradelta.baselines.learning import check_counts, minimise, seeded
 from terradelta.baselines.standard import standardised
 from terradelta.geo.pair import ImageLike, load_pair
+from terradelta.sam.device import usable_device
 from terradelta.types import Progress, silent
 
 LAYERS = (3, 128, 128, 6)

@@ -31,11 +31,11 @@ from terradelta.baselines.learning import (
     load_weights,
     minimise,
     save_weights,
-    usable_device,
 )
 from terradelta.baselines.patches import PairLikes, check_pairs, continued
 from terradelta.errors import InputError, UsageError
 from terradelta.geo.pair import ImageLike, load_pair
+from terradelta.sam.device import usable_device
 from terradelta.types import Progress, silent
 
 PUBLISHED: dict[str, Any] = {"backbone": "resnet50", "steps": 30_000, "batch": 8, "size_px": 256}

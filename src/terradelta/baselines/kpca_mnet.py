@@ -23,10 +23,11 @@ from torch import Tensor
 
 from terradelta.baselines.answer import BaselineChanges
 from terradelta.baselines.kernel_pca import KernelConvolution
-from terradelta.baselines.learning import check_counts, usable_device
+from terradelta.baselines.learning import check_counts
 from terradelta.baselines.standard import standardised
 from terradelta.errors import UsageError
 from terradelta.geo.pair import ImageLike, Pair, load_pair
+from terradelta.sam.device import usable_device
 from terradelta.types import Progress, silent
 
 BLOCK_PX = 80

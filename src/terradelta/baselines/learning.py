@@ -1,4 +1,4 @@
-"""What the baselines that learn share: seeds, devices, the training loop, weights on disk."""
+"""What the baselines that learn share: seeds, the training loop, weights on disk."""
 
 from __future__ import annotations
 
@@ -25,20 +25,6 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
-
-
-def usable_device(name: torch.device | str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        UsageError: no such device, or this machine lacks it.
-    """
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (AssertionError, RuntimeError, NotImplementedError) as error:
-        raise UsageError(f"device {str(name)!r} is not available here; use 'cpu'") from error
-    return device
 
 
 def check_counts(**counts: int) -> None:

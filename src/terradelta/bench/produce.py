@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from terradelta.baselines.learning import usable_device
 from terradelta.bench.cases import Choice
 from terradelta.bench.page import write_page
 from terradelta.bench.record import record, write_per_image
@@ -15,6 +14,7 @@ from terradelta.bench.text import markdown
 from terradelta.data.dataset import Dataset
 from terradelta.errors import InputError, UsageError
 from terradelta.geo.files import writable_folder, write_json, write_text
+from terradelta.sam.device import usable_device
 from terradelta.types import Progress, silent
 
 
