@@ -19,7 +19,7 @@ def test_a_card_says_what_it_is_and_leads_to_it(name: str) -> None:
     assert callable(model.describe)
     assert card.learns in (None, "pair", "folder")
     assert hasattr(model, "fit") == (card.learns == "folder")
-    assert card.needs in (None, "features", "segmenter")
+    assert card.needs in (None, "features", "segmenter", "backbone")
 
 
 @pytest.mark.parametrize("name", [name for name, card in BASELINES.items() if card.needs is None])

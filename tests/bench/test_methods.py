@@ -24,7 +24,7 @@ from .made import made_dataset, made_sample, squares
 def test_every_method_is_there_with_every_backbone_of_its_kind() -> None:
     choice = Choice(METHODS, ("regions", "sam-vit-b"), ("dinov2-s", "dinov2-g"))
     cases = method_cases(choice, "folder")
-    per_need = {"segmenter": 2, "features": 2, None: 1}
+    per_need = {"segmenter": 2, "features": 2, "backbone": 1, None: 1}
     expected = 2 + sum(per_need[card.needs] for card in BASELINES.values())
     keys = [row.key for case in cases for row in case.rows]
     assert len(keys) == len(set(keys)) == expected

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from terradelta.geo.tiles import Box, Key, Lattice, Tile, intersection, is_empty, shifted
-from terradelta.run.seams import TileObjects, links
+from terradelta.run.seams import TileObjects, links, of_core
 from terradelta.sam.segmenter import BoolArray
 
 
@@ -71,6 +71,7 @@ class Merger:
 
     def add(self, found: TileObjects) -> None:
         """A tile's objects; its neighbours above and to the left have been added before."""
+        found = of_core(found)
         row, column = found.tile.key
         first = self._count
         self._count += len(found.masks)

@@ -38,6 +38,20 @@ class TileObjects:
     date: NDArray[np.int8]
     valid_fraction: FloatArray
 
+    def __getitem__(self, index: Any) -> TileObjects:
+        columns = (self.angle, self.iou, self.stability, self.date, self.valid_fraction)
+        return TileObjects(self.tile, self.masks[index], *(column[index] for column in columns))
+
+
+def of_core(objects: TileObjects) -> TileObjects:
+    """Those with a pixel in their tile's core.
+
+    The rest are its neighbours'. Cut off by the window's border they may resemble several objects at
+    once, a part and the whole, and would tie these to one.
+    """
+    _, inside = _within(objects, intersection(objects.tile.core, objects.tile.window))
+    return objects[inside]
+
 
 def links(first: TileObjects, second: TileObjects, width: int, height: int) -> Links:
     """Pairs (n of first, m of second) that are one object.
