@@ -10,6 +10,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from terradelta import cli
+from terradelta.errors import OutputError
 from terradelta.run import SceneResult, finish
 from terradelta.run import scene as scene_module
 from terradelta.run.journal import Journal
@@ -162,6 +164,22 @@ def test_a_line_of_the_journal_that_does_not_fit_is_written_again(
     tiles = [tuple(json.loads(line)["tile"]) for line in journal(begun)]
     assert len(set(tiles)) == len(tiles) == TILE_COUNT
     assert_same_results(begun, whole.files[0].parent)
+
+
+def test_the_thread_that_reads_ahead_ends_with_the_run(
+    pair: Paths, begun: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left to the garbage collector it could wait for ever for a pool that is gone."""
+
+    def full(part: Any, folder: Path) -> int:
+        raise OutputError(f"cannot write {folder}")
+
+    monkeypatch.setattr(scene_module, "save_part", full)
+    before = set(threading.enumerate())
+    with pytest.raises(OutputError) as kept:
+        scene_module.detect_scene(*pair, begun, **TILES)
+    assert set(threading.enumerate()) <= before
+    assert str(kept.value).endswith(GO_ON)
 
 
 @pytest.fixture(scope="module")

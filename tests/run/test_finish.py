@@ -174,7 +174,10 @@ def test_it_can_be_repeated(finished: Callable[..., Finished], parts: Path, tmp_
     for name in set(FILES) - {"changes.gpkg"}:  # which holds the time of its making
         contents = [(tmp_path / folder / name).read_bytes() for folder in ("first", "second")]
         assert contents[0] == contents[1]
-    tables = [geopandas.read_file(tmp_path / f / "changes.gpkg") for f in ("first", "second")]
+    tables = [
+        geopandas.read_file(tmp_path / f / "changes.gpkg", layer="changes")
+        for f in ("first", "second")
+    ]
     assert tables[0].equals(tables[1])
     assert sorted(path.name for path in parts.iterdir()) == there
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from terradelta.geo.tiles import Box, Key, Lattice, intersection, is_empty, shifted
-from terradelta.run.seams import TileObjects, links
+from terradelta.run.merge import Merger
+from terradelta.run.seams import TileObjects, links, of_core
 from terradelta.sam.masks import Masks
 
 SIDE = 128
@@ -110,6 +111,31 @@ def test_diagonal_tiles_share_what_looks_alike_and_nothing_goes_on_over_the_corn
     assert links(upper, lower, SIDE, SIDE) == [(0, 0)]
 
 
-def test_two_that_look_the_same_where_both_windows_see_are_both_linked() -> None:
-    """The left tile tells them apart outside the right one's window, which cannot know which it has."""
-    assert linked([(20, 10, 60, 20), (40, 10, 60, 20)], [(48, 10, 60, 20)]) == [(0, 0), (1, 0)]
+@pytest.mark.parametrize(
+    ("box", "stays"),
+    [
+        ((10, 10, 20, 20), True),
+        ((63, 10, 80, 20), True),
+        ((64, 10, 80, 20), False),
+        ((30, 63, 40, 80), True),
+        ((30, 64, 40, 70), False),
+        ((64, 64, 70, 70), False),
+    ],
+)
+def test_a_tile_speaks_for_what_has_a_pixel_in_its_core(box: Box, stays: bool) -> None:
+    found = of_core(seen(LEFT, A, box))
+    assert (
+        found.masks.areas.tolist() == seen(LEFT, *([A, box] if stays else [A])).masks.areas.tolist()
+    )
+    assert len(found.angle) == len(found.date) == len(found.valid_fraction) == 1 + stays
+    assert len(of_core(seen(LEFT)).masks) == 0
+
+
+def test_what_a_window_cuts_off_in_the_halo_does_not_tie_a_part_to_the_whole() -> None:
+    """To the left tile, whose window ends at x = 80, both would look like the piece that it sees."""
+    whole, part, piece = (70, 10, 100, 30), (70, 10, 90, 30), (70, 10, 80, 30)
+    assert linked([piece], [whole, part]) == [(0, 0), (0, 1)]
+    merger = Merger(LATTICE)
+    merger.add(seen(LEFT, piece))
+    merger.add(seen(RIGHT, whole, part))
+    assert [int(found.mask.sum()) for found in merger.finished(None)] == [600, 400]

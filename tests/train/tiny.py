@@ -111,7 +111,8 @@ def main(out: str, table: str = "{}", mode: str = "", step: str = "0") -> None:
 
     checkpoints.save = dying_save
     train(chosen, Squares(), Squares(5), out, device="cpu", progress=progress)
-    print("processes", PartialState().num_processes)
+    # At once, or the lines of two processes mix.
+    os.write(1, f"processes {PartialState().num_processes}\n".encode())
 
 
 if __name__ == "__main__":
