@@ -13,9 +13,9 @@ LATTICE = Lattice(SIDE, SIDE, (0, 0), 64, 16)
 LEFT, RIGHT = (0, 0), (0, 1)
 
 
-def seen(key: Key, *boxes: Box) -> TileObjects:
+def seen(key: Key, *boxes: Box, lattice: Lattice = LATTICE) -> TileObjects:
     """A tile that reports a rectangle for each box of the grid, as far as its window reaches."""
-    tile = LATTICE[key]
+    tile = lattice[key]
     dense = np.zeros((len(boxes), *tile.shape), bool)
     for mask, box in zip(dense, boxes, strict=True):
         inside = intersection(box, tile.window)
@@ -92,8 +92,12 @@ def test_either_of_the_two_may_be_the_one_that_leaves() -> None:
 
 
 def test_what_ends_at_the_border_of_the_grid_does_not_leave() -> None:
-    """The right tile's window ends with the grid, on whose border the right object lies."""
+    """The right tile's window ends with the grid; in a narrow one the left tile's does as well."""
     assert linked([STAYING], [(49, 10, 128, 40)]) == []
+    narrow = Lattice(80, SIDE, (0, 0), 64, 16)
+    left, right = seen(LEFT, LEAVING, lattice=narrow), seen(RIGHT, (49, 10, 80, 40), lattice=narrow)
+    assert left.tile.window[2] == right.tile.window[2] == 80
+    assert links(left, right, 80, SIDE) == []
 
 
 def test_what_leaves_does_not_go_on_in_what_it_does_not_touch() -> None:

@@ -3,6 +3,10 @@
 Chen et al., 2023. Both dates pass the same ResNet, which stops shrinking at stride 16. At each level
 the features of the two dates are joined and narrowed to 128; from the coarsest level up they are
 enlarged, added to the next and smoothed. The finest, at stride 4, gives the change.
+
+The authors' released pyramid has no rectifiers. The change it gives is then a sum of what it makes of
+each date alone, which cannot tell two that differ from two that agree; here every join and every
+smoothing is rectified.
 """
 
 from __future__ import annotations
@@ -41,10 +45,10 @@ class ChangeNetwork(nn.Module):
         return self._enlarged(there, before), self._enlarged(back, before)
 
     def _change(self, levels: list[torch.Tensor]) -> torch.Tensor:
-        joined = [join(level) for join, level in zip(self.join, levels, strict=True)]
+        joined = [torch.relu(join(one)) for join, one in zip(self.join, levels, strict=True)]
         change = joined[-1]
         for level, smooth in zip(joined[-2::-1], self.smooth, strict=True):
-            change = smooth(_resized(change, level) + level)
+            change = torch.relu(smooth(_resized(change, level) + level))
         logits: torch.Tensor = self.classify(change)
         return logits
 
