@@ -3,14 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import timm
 import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from terradelta import make_scene
-from terradelta.baselines.backbones import load_backbone
 from terradelta.baselines.dcva import Dcva, relative_to_surroundings
 from terradelta.baselines.deep_difference import (
     change_vector_length,
@@ -44,54 +41,20 @@ def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A weights folder without weights, and a hub that cannot be reached."""
     monkeypatch.setenv("TERRADELTA_WEIGHTS", str(tmp_path))
 
-    def unreachable(*file: str) -> str:
+    def unreachable(*file: str, **options: bool) -> str:
         raise LocalEntryNotFoundError(f"no connection for {file}")
 
-    monkeypatch.setattr("terradelta.baselines.backbones.hf_hub_download", unreachable)
+    monkeypatch.setattr("terradelta.features.backbones.hf_hub_download", unreachable)
     return tmp_path
 
 
-def test_levels_are_those_asked_for() -> None:
-    backbone = load_backbone("test_resnet", (0, 2, 3), pretrained=False).eval()
-    assert backbone.strides == (2, 8, 16)
-    levels = backbone(torch.zeros(2, 3, 64, 96))
-    shapes = [(2, c, 64 // s, 96 // s) for c, s in zip(backbone.channels, (2, 8, 16), strict=True)]
-    assert [tuple(level.shape) for level in levels] == shapes
-
-
-def test_colours_are_brought_to_the_scale_that_the_network_was_trained_on() -> None:
-    backbone = load_backbone("test_resnet", (0,), pretrained=False).eval()
-    mean, deviation = (torch.tensor(backbone.body.pretrained_cfg[key]) for key in ("mean", "std"))
-    image = planes(1, 3, 32, 32)
-    raw = 255 * (image * deviation.view(1, 3, 1, 1) + mean.view(1, 3, 1, 1))
-    torch.testing.assert_close(backbone(raw)[0], backbone.body(image)[0], rtol=1e-4, atol=1e-4)
-
-
-def test_an_output_stride_stops_the_shrinking() -> None:
-    backbone = load_backbone("test_resnet", (3, 4), pretrained=False, output_stride=16)
-    assert backbone.strides == (16, 16)
-
-
 def test_random_weights_depend_on_the_seed_alone() -> None:
+    image = noise(40, 40, 3, seed=1), noise(40, 40, 3, seed=2)
     first, same, other = (
-        load_backbone("test_resnet", (0,), pretrained=False, seed=seed).state_dict()
-        for seed in (0, 0, 1)
+        Dcva(**TINY, seed=seed).detect(*image).score_image() for seed in (0, 0, 1)
     )
-    assert all(torch.equal(first[key], same[key]) for key in first)
-    assert not all(torch.equal(first[key], other[key]) for key in first)
-
-
-@pytest.mark.parametrize(
-    "name", ["resnet17", "../resnet18", "hf-hub:some/thing", "vit_tiny_patch16_224"]
-)
-def test_what_is_no_convolutional_network_of_timm_is_refused(name: str) -> None:
-    with pytest.raises(ModelError, match="unknown backbone"):
-        load_backbone(name, (0,), pretrained=False)
-
-
-def test_levels_that_a_network_lacks_are_refused() -> None:
-    with pytest.raises(ModelError, match="test_convnext has no levels"):
-        load_backbone("test_convnext", (1, 2, 3, 4), pretrained=False)
+    assert np.array_equal(first, same)
+    assert not np.array_equal(first, other)
 
 
 def test_weights_that_cannot_be_had_are_named_with_the_remedy(no_weights: Path) -> None:
@@ -99,35 +62,6 @@ def test_weights_that_cannot_be_had_are_named_with_the_remedy(no_weights: Path) 
         Dcva()
     assert "hf download timm/resnet18.a1_in1k model.safetensors" in str(caught.value)
     assert str(no_weights / "resnet18.safetensors") in str(caught.value)
-
-
-def test_weights_are_found_in_the_folder(no_weights: Path) -> None:
-    torch.manual_seed(3)
-    original = timm.create_model("test_resnet")
-    save_file(original.state_dict(), no_weights / "test_resnet.safetensors")
-    backbone = load_backbone("test_resnet", (0, 4))
-    state = original.state_dict()
-    taken = {key.removeprefix("body."): value for key, value in backbone.state_dict().items()}
-    assert torch.equal(taken["conv1.0.weight"], state["conv1.0.weight"])
-    assert all(torch.equal(value, state[key]) for key, value in taken.items())
-
-
-def test_a_file_that_holds_no_weights_is_refused(no_weights: Path) -> None:
-    (no_weights / "test_resnet.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ModelError, match=r"test_resnet.safetensors cannot be read"):
-        load_backbone("test_resnet", (0,))
-
-
-def test_weights_of_another_network_are_refused(no_weights: Path) -> None:
-    other = timm.create_model("test_byobnet")
-    save_file(other.state_dict(), no_weights / "test_resnet.safetensors")
-    with pytest.raises(ModelError, match=r"test_resnet.safetensors does not hold the weights"):
-        load_backbone("test_resnet", (0,))
-
-
-def test_a_tag_that_is_not_published_is_refused(no_weights: Path) -> None:
-    with pytest.raises(ModelError, match=r"no published weights of test_resnet.none_such"):
-        load_backbone("test_resnet.none_such", (0,))
 
 
 def test_each_quarter_keeps_the_features_that_vary_most_in_it() -> None:

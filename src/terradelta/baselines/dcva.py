@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from terradelta.baselines.answer import BaselineChanges
-from terradelta.baselines.backbones import load_backbone
 from terradelta.baselines.deep_difference import change_vector_length
+from terradelta.baselines.learning import seeded
 from terradelta.errors import UsageError
+from terradelta.features.backbones import load_backbone
 from terradelta.geo.pair import ImageLike, load_pair
 from terradelta.sam.device import usable_device
 from terradelta.types import Progress, silent
@@ -69,7 +70,8 @@ class Dcva:
         self.backbone, self.pretrained, self.threshold = backbone, pretrained, threshold
         self.seed = seed
         self.device = usable_device(device)
-        network = load_backbone(backbone, LEVELS, pretrained=pretrained, seed=seed)
+        with seeded(seed):
+            network = load_backbone(backbone, LEVELS, pretrained=pretrained)
         self._network = network.eval().to(self.device)
 
     def detect(
@@ -83,7 +85,7 @@ class Dcva:
         pair = load_pair(before, after)
         progress("comparing", 0, 1)
         length = change_vector_length(
-            self._network,
+            self._maps,
             (pair.before, pair.after),
             pair.valid,
             KEPT_SHARES,
@@ -93,6 +95,10 @@ class Dcva:
         intensity, threshold = RULES[self.threshold](length, pair.valid)
         progress("comparing", 1, 1)
         return BaselineChanges.of_intensity(intensity, pair, self.describe(), threshold)
+
+    def _maps(self, images: torch.Tensor) -> list[torch.Tensor]:
+        levels: list[torch.Tensor] = self._network(self._network.prepared(images))
+        return levels
 
     def describe(self) -> dict[str, Any]:
         return {

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from terradelta.baselines.backbones import Backbone, load_backbone
 from terradelta.baselines.learning import seeded
+from terradelta.features.backbones import Backbone, load_backbone
 
 LEVELS = (1, 2, 3, 4)
 OUTPUT_STRIDE = 16
@@ -39,7 +39,8 @@ class ChangeNetwork(nn.Module):
         self, before: torch.Tensor, after: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Images float32 [N, 3, H, W] in [0, 255]: logits [N, H, W] from before to after, and back."""
-        levels = [level.chunk(2) for level in self.backbone(torch.cat([before, after]))]
+        images = self.backbone.prepared(torch.cat([before, after]))
+        levels = [level.chunk(2) for level in self.backbone(images)]
         there = self._change([torch.cat(pair, 1) for pair in levels])
         back = self._change([torch.cat(pair[::-1], 1) for pair in levels])
         return self._enlarged(there, before), self._enlarged(back, before)
@@ -58,11 +59,10 @@ class ChangeNetwork(nn.Module):
 
 def build_network(name: str, *, pretrained: bool, seed: int) -> ChangeNetwork:
     """With a ResNet of timm by its name; see `load_backbone` for what is raised."""
-    backbone = load_backbone(
-        name, LEVELS, pretrained=pretrained, output_stride=OUTPUT_STRIDE, seed=seed
-    )
     with seeded(seed):
-        return ChangeNetwork(backbone)
+        return ChangeNetwork(
+            load_backbone(name, LEVELS, pretrained=pretrained, output_stride=OUTPUT_STRIDE)
+        )
 
 
 def _resized(planes: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from terradelta.detectors.backbones import Backbone, load_backbone
 from terradelta.detectors.detector import Detector, enlarged
+from terradelta.features.backbones import Backbone, load_backbone
 
 CHANNELS, TOKENS, HEADS = 32, 4, 8
 ENCODER = {"depth": 1, "width": 64}
@@ -112,7 +112,9 @@ class Layer(nn.Module):
 
 
 def bit(*, classes: int = 1, pretrained: bool = False) -> Bit:
-    backbone = load_backbone("resnet18", (-2,), pretrained=pretrained, output_stride=8)
+    backbone = load_backbone(
+        "resnet18", (-2,), pretrained=pretrained, or_random=True, output_stride=8
+    )
     _undilate(backbone.body["layer3"])
     return Bit(backbone, classes)
 

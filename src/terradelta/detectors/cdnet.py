@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from terradelta.detectors.backbones import Backbone, load_backbone
 from terradelta.detectors.detector import Detector
+from terradelta.features.backbones import Backbone, load_backbone
 
 DECODER = (256, 128, 64, 32, 16)
 ALL_LEVELS = (-5, -4, -3, -2, -1)
@@ -53,7 +53,9 @@ class CdNet(Detector):
 
 
 def cdnet(*, classes: int = 1, pretrained: bool = False) -> CdNet:
-    return CdNet(load_backbone("resnet18", ALL_LEVELS, pretrained=pretrained), classes)
+    return CdNet(
+        load_backbone("resnet18", ALL_LEVELS, pretrained=pretrained, or_random=True), classes
+    )
 
 
 def _layer(given: int, made: int) -> nn.Sequential:

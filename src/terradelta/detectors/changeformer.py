@@ -12,8 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from terradelta.detectors.backbones import Backbone, load_backbone
 from terradelta.detectors.detector import Detector, enlarged
+from terradelta.features.backbones import Backbone, load_backbone
 
 WIDTH = 256
 
@@ -39,7 +39,7 @@ class ChangeFormer(Detector):
 
 
 def changeformer(*, classes: int = 1, pretrained: bool = False) -> ChangeFormer:
-    return ChangeFormer(load_backbone("mit-b1", pretrained=pretrained), classes)
+    return ChangeFormer(load_backbone("mit-b1", pretrained=pretrained, or_random=True), classes)
 
 
 def _layer(given: int, made: int) -> nn.Sequential:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from terradelta.detectors.backbones import Backbone, load_backbone
 from terradelta.detectors.detector import Detector, enlarged
+from terradelta.features.backbones import Backbone, load_backbone
 
 REDUCED, FUSED = 128, 64
 CHANNELS, COLUMNS = 1, 3
@@ -100,7 +100,7 @@ class MixFfn(nn.Module):
 
 
 def changer(*, classes: int = 1, pretrained: bool = False) -> Changer:
-    return Changer(load_backbone("resnet18d", pretrained=pretrained), classes)
+    return Changer(load_backbone("resnet18d", pretrained=pretrained, or_random=True), classes)
 
 
 def exchanged(first: Tensor, second: Tensor, axis: int) -> tuple[Tensor, Tensor]:

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from terradelta.detectors.backbones import Backbone, load_backbone
 from terradelta.detectors.detector import Detector, enlarged, mirrored
 from terradelta.errors import UsageError
+from terradelta.features.backbones import Backbone, load_backbone
 
 PYRAMID = 256
 
@@ -46,15 +46,31 @@ class ChangeStar(Detector):
 
     def logits(self, before: Tensor, after: Tensor) -> Tensor:
         first, second = self.segmentation(torch.cat([before, after])).chunk(2)
-        orders = [torch.cat(dates, 1) for dates in ((first, second), (second, first))]
-        forth, back = self.mixin(torch.cat(orders)).chunk(2)
-        return enlarged(self.head((forth + back) / 2), before.shape[-2:])
+        return enlarged(self._change(first, second), before.shape[-2:])
+
+    def objects_and_change(self, images: Tensor, partner: Tensor) -> tuple[Tensor, Tensor]:
+        """What each image shows, and what differs between it and another of the batch: for STAR.
+
+        The features of an image serve it as both dates, so that the change costs hardly more than the
+        objects; it is what `forward` says of ``images`` and ``images[partner]``.
+
+        Args:
+            images: float32 [B, 3, H, W] from `normalise`, of any size.
+            partner: int64 [B], which image of the batch is the later date of each.
+
+        Returns:
+            Logits of the objects, float32 [B, semantic, H, W], and of the change [B, classes, H, W].
+
+        Raises:
+            UsageError: built with ``semantic=0``.
+        """
+        features = self._features(images)
+        whole = [self._objects(features), self._change(features, features[partner])]
+        objects, change = (self._at_size_of(images, logits) for logits in whole)
+        return objects, change
 
     def semantic_logits(self, images: Tensor) -> Tensor:
-        """The kinds of objects that one date shows, for training on labelled single dates (STAR).
-
-        STAR pairs images at random, takes as change where their labels differ, and adds to the loss of
-        `forward` on such a pair that of these logits on its first image.
+        """The kinds of objects that one date shows.
 
         Args:
             images: float32 [B, 3, H, W] from `normalise`, of any size.
@@ -65,13 +81,31 @@ class ChangeStar(Detector):
         Raises:
             UsageError: built with ``semantic=0``.
         """
+        return self._at_size_of(images, self._objects(self._features(images)))
+
+    def _features(self, images: Tensor) -> Tensor:
+        features: Tensor = self.segmentation(mirrored(images, self.multiple))
+        return features
+
+    def _objects(self, features: Tensor) -> Tensor:
         if self.semantic is None:
             raise UsageError(
                 f"{self.name} tells no objects: build it with semantic=1 or more kinds"
             )
-        padded = mirrored(images, self.multiple)
-        logits = enlarged(self.semantic(self.segmentation(padded)), padded.shape[-2:])
-        return logits[..., : images.shape[-2], : images.shape[-1]]
+        objects: Tensor = self.semantic(features)
+        return objects
+
+    def _change(self, first: Tensor, second: Tensor) -> Tensor:
+        orders = [torch.cat(dates, 1) for dates in ((first, second), (second, first))]
+        forth, back = self.mixin(torch.cat(orders)).chunk(2)
+        change: Tensor = self.head((forth + back) / 2)
+        return change
+
+    def _at_size_of(self, images: Tensor, logits: Tensor) -> Tensor:
+        """From a quarter of the padded size."""
+        height, width = images.shape[-2:]
+        whole = enlarged(logits, (4 * logits.shape[-2], 4 * logits.shape[-1]))
+        return whole[..., :height, :width]
 
 
 class FarSeg(nn.Module):
@@ -158,7 +192,11 @@ def changestar(
 ) -> ChangeStar:
     """``semantic`` kinds of objects for `ChangeStar.semantic_logits`; 0 leaves them out, as for pairs."""
     return ChangeStar(
-        load_backbone(backbone, pretrained=pretrained), layers, channels, semantic, classes
+        load_backbone(backbone, pretrained=pretrained, or_random=True),
+        layers,
+        channels,
+        semantic,
+        classes,
     )
 
 

@@ -18,15 +18,6 @@ from terradelta.errors import UsageError
 Criterion = Callable[[Tensor, Tensor], Tensor]
 """Logits float [B, classes, H, W] and their label [B, H, W] to one number, the mean loss."""
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet, for values in [0, 1]: what the backbones were pretrained on."""
-
-
-def normalise(images: Tensor) -> Tensor:
-    """uint8 [..., 3, H, W] to the float32 that detectors take, on the same device."""
-    mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
-    return (images / 255 - mean) / std
-
 
 class Detector(nn.Module):
     """A network that tells where two images of one place differ.

@@ -21,9 +21,9 @@ from timm.models.resnet import BasicBlock
 from torch import Tensor, nn
 from torch.nn import functional
 
-from terradelta.detectors.backbones import Backbone, load_backbone
 from terradelta.detectors.detector import Criterion, Detector, enlarged
 from terradelta.errors import UsageError
+from terradelta.features.backbones import Backbone, load_backbone
 
 FEATURES, REDUCED, MIXED = 64, 96, 256
 PARTITIONS = (1, 2, 4, 8)
@@ -139,7 +139,7 @@ def contrastive_loss(distance: Tensor, label: Tensor) -> Tensor:
 
 
 def stanet(*, classes: int = 1, pretrained: bool = False) -> StaNet:
-    backbone = load_backbone("resnet18", pretrained=pretrained)
+    backbone = load_backbone("resnet18", pretrained=pretrained, or_random=True)
     _dilate(backbone.body["layer4"])
     return StaNet(backbone, classes)
 

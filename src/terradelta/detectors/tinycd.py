@@ -16,8 +16,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from terradelta.detectors.backbones import Backbone, load_backbone
 from terradelta.detectors.detector import Detector, enlarged
+from terradelta.features.backbones import Backbone, load_backbone
 
 STAGES = (0, 1, 2)
 """Of EfficientNet-B4: 24, 32 and 56 channels at 2, 4 and 8 px a cell."""
@@ -85,7 +85,7 @@ class Guided(nn.Module):
 
 
 def tinycd(*, classes: int = 1, pretrained: bool = False) -> TinyCd:
-    backbone = load_backbone("efficientnet_b4", STAGES, pretrained=pretrained)
+    backbone = load_backbone("efficientnet_b4", STAGES, pretrained=pretrained, or_random=True)
     del backbone.body.blocks[len(STAGES) :]  # timm keeps what lies behind the last level
     return TinyCd(backbone, classes)
 

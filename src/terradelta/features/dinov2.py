@@ -5,23 +5,20 @@ What AnyChange compares with as "DINOv2 + CVA" (appendix C.1), and what later wo
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub.utils import logging as hub_logging
 from numpy.typing import NDArray
 from PIL import Image
 from transformers import Dinov2Config, Dinov2Model
-from transformers.utils import logging as transformers_logging
 
 from terradelta.errors import ModelError, UsageError
 from terradelta.features.registry import FeatureCard
 from terradelta.sam.device import usable_device
+from terradelta.sam.quiet import quiet_libraries
 from terradelta.sam.registry import weights_folder
 from terradelta.sam.segmenter import Axis, Embedding
 
@@ -141,20 +138,7 @@ def load_folder(path: Path) -> Dinov2Model:
         ) from error
 
 
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """What these libraries would warn of is raised here, in one line."""
-    levels = [library.get_verbosity() for library in (hub_logging, transformers_logging)]
-    hub_logging.set_verbosity(logging.ERROR)
-    transformers_logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        hub_logging.set_verbosity(levels[0])
-        transformers_logging.set_verbosity(levels[1])
-
-
-@_without_warnings()
+@quiet_libraries()
 def _from_pretrained(source: str, **options: Any) -> Dinov2Model:
     config = Dinov2Config.from_pretrained(source, **options)
     if config.model_type != "dinov2":

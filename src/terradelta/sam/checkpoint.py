@@ -6,20 +6,16 @@ worked out from the tensors, so that any SAM of that family loads, not only the 
 
 from __future__ import annotations
 
-import logging
 import pickle
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.utils import logging as hub_logging
 from transformers import SamConfig, SamModel
-from transformers.utils import logging as transformers_logging
 
 from terradelta.errors import ModelError
+from terradelta.sam.quiet import quiet_libraries
 from terradelta.sam.registry import ModelCard, weights_folder
 
 State = dict[str, torch.Tensor]
@@ -83,20 +79,7 @@ def load_path(path: Path) -> SamModel:
     return _from_original(path)
 
 
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """What these libraries would warn of is raised here, in one line."""
-    levels = [library.get_verbosity() for library in (hub_logging, transformers_logging)]
-    hub_logging.set_verbosity(logging.ERROR)
-    transformers_logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        hub_logging.set_verbosity(levels[0])
-        transformers_logging.set_verbosity(levels[1])
-
-
-@_without_warnings()
+@quiet_libraries()
 def _from_pretrained(source: str, **options: Any) -> SamModel:
     config = SamConfig.from_pretrained(source, **options)
     if config.model_type != "sam":

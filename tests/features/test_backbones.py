@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import SegformerConfig, SegformerModel
 
-from terradelta.detectors import backbones
-from terradelta.detectors.backbones import load_backbone
 from terradelta.errors import ModelError
+from terradelta.features import backbones
+from terradelta.features.backbones import IMAGENET_COLOURS, load_backbone
 
 IMAGE = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 
@@ -95,7 +95,7 @@ def test_out_of_reach_they_are_random_with_one_warning(
 ) -> None:
     torch.manual_seed(0)
     with caplog.at_level(logging.WARNING):
-        pretrained = load_backbone(name, pretrained=True).state_dict()
+        pretrained = load_backbone(name, pretrained=True, or_random=True).state_dict()
     assert [record.getMessage() for record in caplog.records] == [
         f"{name} starts from random weights: its ImageNet weights are neither on this machine nor "
         "can the hub be reached"
@@ -120,12 +120,44 @@ def test_timm_weights_of_the_folder(tmp_path: Path, nothing_in_reach: list[Any])
 
 
 def test_timm_weights_that_do_not_fit(tmp_path: Path) -> None:
-    save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "resnet18.safetensors")
-    with pytest.raises(ModelError, match="do not fit resnet18"):
+    path = tmp_path / "resnet18.safetensors"
+    save_file(timm.create_model("resnet10t").state_dict(), path)
+    with pytest.raises(
+        ModelError, match=r"resnet18.safetensors does not hold the weights of resnet18"
+    ):
         load_backbone("resnet18", pretrained=True)
-    (tmp_path / "resnet18.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ModelError, match="do not fit resnet18"):
+    path.write_bytes(b"nothing")
+    with pytest.raises(ModelError, match=r"resnet18.safetensors cannot be read"):
         load_backbone("resnet18", pretrained=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "local"),
+    [
+        ("resnet18", "timm/resnet18.a1_in1k model.safetensors", "resnet18.safetensors"),
+        ("mit-b0", "nvidia/mit-b0 --local-dir mit-b0", "mit-b0"),
+    ],
+)
+def test_weights_that_cannot_be_had_are_named_with_the_remedy(
+    tmp_path: Path, name: str, command: str, local: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        load_backbone(name, pretrained=True)
+    assert f"hf download {command}" in str(caught.value)
+    assert str(tmp_path / local) in str(caught.value)
+
+
+def test_weights_that_nobody_publishes() -> None:
+    with pytest.raises(ModelError, match="no published weights of resnet50t"):
+        load_backbone("resnet50t", pretrained=True)
+
+
+def test_colours_are_brought_to_those_that_the_network_was_trained_on() -> None:
+    mean, deviation = (torch.tensor(of).view(3, 1, 1) for of in IMAGENET_COLOURS)
+    raw = 255 * (IMAGE * deviation + mean)
+    torch.testing.assert_close(load_backbone("mit-b0").prepared(raw), IMAGE, rtol=1e-4, atol=1e-4)
+    other = load_backbone("efficientnet_b4.ra2_in1k", (0,))
+    assert other.colours == (other.body.pretrained_cfg["mean"], other.body.pretrained_cfg["std"])
 
 
 def test_mit_weights_of_the_folder(tmp_path: Path) -> None:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from huggingface_hub import hf_hub_download
-from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 from transformers import SegformerConfig, SegformerModel
-from transformers.utils import logging as transformers_logging
 
 from terradelta.errors import ModelError
+from terradelta.sam.quiet import quiet_libraries
 from terradelta.sam.registry import weights_folder
 
 LAST_FOUR = (-4, -3, -2, -1)
 """Of a ResNet and of a MiT alike, those of 4, 8, 16 and 32 px a cell."""
+
+IMAGENET_COLOURS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of red, green and blue in [0, 1]."""
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +39,7 @@ _MIT_DEPTHS = {
 
 
 class Backbone(nn.Module):
-    """float32 [B, 3, H, W] from `normalise` to one [B, C, h, w] per level, finest first.
+    """float32 [B, 3, H, W], colours from `prepared`, to one [B, C, h, w] per level, finest first.
 
     ``channels`` and ``strides`` (pixels a cell) are those of the levels; ``body`` is the network.
     """
@@ -43,6 +47,24 @@ class Backbone(nn.Module):
     body: Any
     channels: tuple[int, ...]
     strides: tuple[int, ...]
+    colours: tuple[Sequence[float], Sequence[float]] = IMAGENET_COLOURS
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """Images in [0, 255] as the network was trained on: less the mean, over the deviation."""
+        return normalise(images, *self.colours)
+
+
+def normalise(
+    images: Tensor,
+    mean: Sequence[float] = IMAGENET_COLOURS[0],
+    deviation: Sequence[float] = IMAGENET_COLOURS[1],
+) -> Tensor:
+    """Images [..., 3, H, W] in [0, 255] to float32 of that mean and deviation, on the same device."""
+    centre, scale = (
+        torch.tensor(of, dtype=torch.float32, device=images.device).view(3, 1, 1)
+        for of in (mean, deviation)
+    )
+    return (images / 255 - centre) / scale
 
 
 def load_backbone(
@@ -50,44 +72,50 @@ def load_backbone(
     levels: Sequence[int] = LAST_FOUR,
     *,
     pretrained: bool = False,
+    or_random: bool = False,
     output_stride: int = 32,
 ) -> Backbone:
     """A network of timm with convolutional features, or one of ``"mit-b0"`` to ``"mit-b5"``.
 
     Without ``pretrained`` its weights are random, drawn from torch's generator. With it, they are those
-    of ImageNet: ``<name>.safetensors`` (for MiT the folder ``<name>``) in the weights folder, or from the
-    cache of the hub or the hub itself; where neither is in reach, one warning is logged and they are
-    random.
+    of ImageNet: ``<name>.safetensors`` (for MiT the folder ``<name>``) in the weights folder,
+    ``$TERRADELTA_WEIGHTS``, or from the cache of the hub or the hub itself.
 
     Args:
         name: timm's name, with or without the tag of its weights, e.g. ``"resnet18"``.
         levels: as indices into the list of all, finest first. Layers behind the last are left out.
+        or_random: where pretrained weights are not in reach, log one warning and take random ones.
         output_stride: at which stride a ResNet stops shrinking and dilates instead; 8, 16 or 32.
 
     Raises:
-        ModelError: unknown name, no such levels, or a weights file that does not fit.
+        ModelError: unknown name, no such levels, or weights that do not fit or cannot be had.
     """
     if name in _MIT_DEPTHS:
-        return _Mit(name, levels, pretrained)
+        return _Mit(name, levels, pretrained, or_random)
     if not _in_timm(name):
         raise ModelError(
             f"unknown backbone {name!r}: give a network of timm with convolutional features, such as "
             f"'resnet18', or one of {', '.join(_MIT_DEPTHS)}"
         )
-    return _Timm(name, levels, pretrained, output_stride)
+    return _Timm(
+        name, levels, _timm_weights(name, or_random) if pretrained else None, output_stride
+    )
 
 
 class _Timm(Backbone):
     def __init__(
-        self, name: str, levels: Sequence[int], pretrained: bool, output_stride: int
+        self,
+        name: str,
+        levels: Sequence[int],
+        weights: dict[str, Tensor] | None,
+        output_stride: int,
     ) -> None:
         super().__init__()
         options: dict[str, Any] = {"features_only": True, "out_indices": tuple(levels)}
         if output_stride != 32:
             options["output_stride"] = output_stride
-        file = _timm_weights(name) if pretrained else None
-        if file is not None:
-            options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": file}}
+        if weights is not None:
+            options |= {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": weights}}
         try:
             self.body = timm.create_model(name, **options)
         except (
@@ -101,10 +129,9 @@ class _Timm(Backbone):
                 f"{name} has no levels {tuple(levels)} of convolutional features at an output stride "
                 f"of {output_stride}: take a ResNet, such as 'resnet18'"
             ) from error
-        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-            raise ModelError(f"the weights {file} do not fit {name}: {error}") from error
-        info = self.body.feature_info
+        info, trained = self.body.feature_info, self.body.pretrained_cfg
         self.channels, self.strides = tuple(info.channels()), tuple(info.reduction())
+        self.colours = trained["mean"], trained["std"]
 
     def forward(self, images: Tensor) -> list[Tensor]:
         return list(self.body(images))
@@ -113,7 +140,7 @@ class _Timm(Backbone):
 class _Mit(Backbone):
     """The hierarchical transformer of SegFormer (Xie et al., 2021)."""
 
-    def __init__(self, name: str, levels: Sequence[int], pretrained: bool) -> None:
+    def __init__(self, name: str, levels: Sequence[int], pretrained: bool, or_random: bool) -> None:
         super().__init__()
         stages = range(4)
         try:
@@ -133,7 +160,8 @@ class _Mit(Backbone):
             strides=[4, 2, 2, 2][:count],
             mlp_ratios=[4] * count,
         )
-        self.body = _mit_weights(name, config) if pretrained else SegformerModel(config)
+        trained = _mit_weights(name, config, or_random) if pretrained else None
+        self.body = trained or SegformerModel(config)
         self.channels = tuple(widths[level] for level in self._levels)
         self.strides = tuple(4 << level for level in self._levels)
 
@@ -152,24 +180,42 @@ def _in_timm(name: str) -> bool:
     return True
 
 
-def _timm_weights(name: str) -> str | None:
-    """The file of a network's ImageNet weights on this machine, fetched if need be."""
-    local = weights_folder() / f"{name}.safetensors"
-    if local.exists():
-        return str(local)
-    card = get_pretrained_cfg(name)
-    if card is None or not card.hf_hub_id:
-        raise ModelError(f"timm has no weights of {name}: leave `pretrained` off or take another")
-    return _fetched(name, card.hf_hub_id, "model.safetensors")
+def _timm_weights(name: str, or_random: bool) -> dict[str, Tensor] | None:
+    """The ImageNet tensors of a network, checked: timm itself passes over those that are missing."""
+    path: Path | None = weights_folder() / f"{name}.safetensors"
+    if path is not None and not path.exists():
+        card = get_pretrained_cfg(name)
+        if card is None or not card.hf_hub_id:
+            raise ModelError(f"there are no published weights of {name}: put some at {path}")
+        path = _fetched(name, card.hf_hub_id, "model.safetensors", path, or_random)
+    if path is None:
+        return None
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be read as safetensors weights: {error}") from error
+    with torch.device("meta"):
+        shapes = {
+            key: tensor.shape
+            for key, tensor in timm.create_model(name, num_classes=0).state_dict().items()
+            if not key.endswith("num_batches_tracked")
+        }
+    wrong = [key for key, shape in shapes.items() if key not in state or state[key].shape != shape]
+    if wrong:
+        raise ModelError(
+            f"{path} does not hold the weights of {name}: {len(wrong)} of {len(shapes)} tensors are "
+            f"missing or of another shape, the first is {wrong[0]}"
+        )
+    return state
 
 
-def _mit_weights(name: str, config: SegformerConfig) -> SegformerModel:
+def _mit_weights(name: str, config: SegformerConfig, or_random: bool) -> SegformerModel | None:
     folder = weights_folder() / name
     source = str(folder) if folder.exists() else f"nvidia/{name}"
-    if not folder.exists() and _fetched(name, source, "config.json") is None:
-        return SegformerModel(config)
+    if not folder.exists() and not _fetched(name, source, "config.json", folder, or_random):
+        return None
     try:
-        with _without_chatter():
+        with quiet_libraries():
             model, report = SegformerModel.from_pretrained(
                 source, config=config, output_loading_info=True
             )
@@ -182,30 +228,26 @@ def _mit_weights(name: str, config: SegformerConfig) -> SegformerModel:
     return model
 
 
-def _fetched(name: str, repository: str, file: str) -> str | None:
-    """A file from the hub's cache, or else the hub; None, and a warning, if it is in reach of neither."""
+def _fetched(name: str, repository: str, file: str, local: Path, or_random: bool) -> Path | None:
+    """A file from the hub's cache, or else the hub; None, and a warning, if it may be missing.
+
+    ``local`` is where it could have been.
+    """
     for cached in (True, False):
         try:
-            with _without_chatter():
-                return str(hf_hub_download(repository, file, local_files_only=cached))
+            with quiet_libraries():
+                return Path(hf_hub_download(repository, file, local_files_only=cached))
         except (OSError, ValueError):
             continue
+    if not or_random:
+        what = file if local.suffix else f"--local-dir {local.name}"
+        raise ModelError(
+            f"the weights of {name} are neither on this machine nor can the hub be reached. On a "
+            f"connected machine run `hf download {repository} {what}` and copy what it gets to {local}"
+        )
     log.warning(
         "%s starts from random weights: its ImageNet weights are neither on this machine nor can the "
         "hub be reached",
         name,
     )
     return None
-
-
-@contextmanager
-def _without_chatter() -> Iterator[None]:
-    """What these libraries would warn of is said here, in one line."""
-    levels = [library.get_verbosity() for library in (hub_logging, transformers_logging)]
-    hub_logging.set_verbosity(logging.ERROR)
-    transformers_logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        hub_logging.set_verbosity(levels[0])
-        transformers_logging.set_verbosity(levels[1])
