@@ -58,7 +58,7 @@ def test_names_that_no_line_has_make_no_column(told: dict[str, Any]) -> None:
     assert headings == ["method", "backbone", "F1", "mask AR@1000", "pairs", "source"]
     assert cells == [
         ["CVA", "", "35.2 [30.1, 41.0]", "-", "2", "measured"],
-        ["a|b", "x", "-", "-", "0", "measured"],
+        ["a|b", "x", "-", "-", "0", "left out"],
         ["CVA", "", "12.2", "-", "", "paper"],
     ]
 

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from terradelta.cli.train import train
 from terradelta.detectors import load_detector
 from terradelta.errors import TerradeltaError, UsageError
-from terradelta.train import recipes, write_made_dataset
+from terradelta.synth import write_made_dataset
+from terradelta.train import recipes
 
 app = typer.Typer()
 app.command()(train)
@@ -74,6 +75,29 @@ def test_wrong_calls_leave_nothing_behind(data: Path, recipe: Path, tmp_path: Pa
     with pytest.raises(UsageError, match="unknown detector 'yolo'"):
         command(recipe, "--data", data, "-o", out, "--detector", "yolo")
     assert not out.exists()
+
+
+def test_single_dates_and_pairs_to_validate_with(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for role, source in (("images", "A"), ("labels", "label")):
+        (tmp_path / "dates" / role).parent.mkdir(exist_ok=True)
+        (tmp_path / "dates" / role).symlink_to(data / source)
+    recipe = tmp_path / "star.toml"
+    recipe.write_text(
+        'detector = "changestar-1x96-r18"\nlabels = "objects"\nsteps = 1\nbatch = 2\nworkers = 0\n'
+        "[augment]\ncrop = 32\n"
+    )
+    words = (recipe, "--data", tmp_path / "dates", "--val", data, "-o", tmp_path / "out")
+    told = json.loads(command(*words, "--device", "cpu", "--json") or capfd.readouterr().out)
+    # The network of the pairs, and one layer of 96 weights and a bias for the objects.
+    assert told["trainable"] == told["parameters"] == 16_401_569 + 97
+    assert told["last"]["f1"] is None or 0 <= told["last"]["f1"] <= 1
+
+
+def test_a_sam_is_for_oracles(data: Path, recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="segmenter and lora are for the detector oracle"):
+        command(recipe, "--data", data, "-o", tmp_path / "out", "--model", "sam-vit-b")
 
 
 def test_the_help_names_every_recipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from skimage.filters import threshold_otsu
 
-from terradelta.errors import UsageError
 from terradelta.geo.tiles import Box, Key, Lattice, shifted
 from terradelta.run.choose import Choice, scene_threshold, tile_changes
-from terradelta.run.parts import Part
-from terradelta.run.tile import no_candidates
+from terradelta.run.parts import Part, no_candidates
 from terradelta.sam.masks import Masks
 from terradelta.zeroshot.candidates import Candidates
 from terradelta.zeroshot.thresholds import choose_threshold
@@ -70,11 +68,6 @@ def row(count: int, x: int, angles: Any) -> list[Object]:
 
 
 # --- the choice ----------------------------------------------------------------------------------
-
-
-def test_two_choices_contradict_each_other() -> None:
-    with pytest.raises(UsageError, match="angle and top_k contradict"):
-        Choice(angle=20, top_k=3)
 
 
 def test_what_was_given_is_told_and_no_more() -> None:
@@ -162,7 +155,7 @@ def test_the_changes_of_a_tile_keep_their_columns_and_order() -> None:
         part(RIGHT, weak, Object((90, 50, 99, 60), 20), strong), Choice(), 30, LATTICE, REGIONS
     )
     assert kept.tile == LATTICE[RIGHT]
-    np.testing.assert_array_equal(kept.angle, [60, 40])
+    np.testing.assert_array_equal(kept.intensity, [60, 40])
     np.testing.assert_allclose(kept.iou, [0.8, 0.6])
     np.testing.assert_allclose(kept.stability, [0.4, 0.3])
     np.testing.assert_array_equal(kept.date, [0, 1])
@@ -176,7 +169,7 @@ def test_the_changes_of_a_tile_keep_their_columns_and_order() -> None:
 def test_the_k_largest_leave_no_angle_outside_of_them() -> None:
     objects = Object((0, 0, 10, 10), 60), Object((20, 0, 30, 10), 40), Object((0, 20, 9, 30), 35)
     kept, angle = tile_changes(part(LEFT, *objects), Choice(top_k=1), 40, LATTICE, REGIONS)
-    np.testing.assert_array_equal(kept.angle, [60])
+    np.testing.assert_array_equal(kept.intensity, [60])
     assert (angle[5, 5], angle[5, 25], angle[25, 5]) == (60, 0, 0)
 
 
@@ -206,6 +199,6 @@ def test_the_valid_fraction_is_that_of_the_box() -> None:
 @pytest.mark.parametrize("asked", [{}, {"top_k": 3}, {"angle": 5}])
 def test_a_tile_without_candidates_has_no_changes(segmenter: Any, asked: dict[str, Any]) -> None:
     kept, angle = tile_changes(part(LEFT), Choice(**asked), 30, LATTICE, segmenter)
-    assert len(kept.masks) == len(kept.angle) == len(kept.valid_fraction) == 0
+    assert len(kept.masks) == len(kept.intensity) == len(kept.valid_fraction) == 0
     assert angle.shape == LATTICE[LEFT].shape
     assert not angle.any()

@@ -227,7 +227,7 @@ def test_in_finishing_the_results_of_an_earlier_run_stay(
 def test_a_disk_that_fills_up_between_two_tiles_of_finishing_is_told(
     pair: Paths, whole: SceneResult, tmp_path: Path, command: Command, monkeypatch: Any
 ) -> None:
-    out, changes, seen = tmp_path / "out", finish.tile_changes, []
+    out, write, seen = tmp_path / "out", finish._write_core, []
     shutil.copytree(whole.files[0].parent, out)
     before = contents(out)
 
@@ -235,9 +235,9 @@ def test_a_disk_that_fills_up_between_two_tiles_of_finishing_is_told(
         seen.append(given)
         if len(seen) == 3:
             fill(2_000)
-        return changes(*given)
+        return write(*given)
 
-    monkeypatch.setattr(finish, "tile_changes", full_from_the_third)
+    monkeypatch.setattr(finish, "_write_core", full_from_the_third)
     with files_no_larger_than(resource.RLIM_INFINITY):
         code, told = command(*words(pair, out))
     assert code == 1

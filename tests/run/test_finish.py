@@ -19,6 +19,7 @@ from terradelta.errors import InputError
 from terradelta.geo.scene import ScenePair
 from terradelta.geo.stretch import Radiometry
 from terradelta.geo.tiles import Box, Key, Lattice, intersection, is_empty, shifted
+from terradelta.run.anychange_tile import AnyChangeScene
 from terradelta.run.choose import Choice
 from terradelta.run.finish import Finished, finish
 from terradelta.run.parts import Part, save_part
@@ -37,6 +38,7 @@ A, B, C, D = (5, 5, 25, 15), (56, 20, 72, 40), (100, 30, 120, 50), (30, 45, 40, 
 ANGLES = {LEFT: {A: 60, B: 50, D: 10}, RIGHT: {B: 40, C: 90}}
 FILES = ["change_mask.tif", "changes.gpkg", "overlay.png", "score.tif"]
 MODEL = AnyChange()
+LOOKER = AnyChangeScene(MODEL)
 
 
 def part(key: Key) -> Part:
@@ -83,7 +85,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> ScenePlan:
         with rasterio.open(path, "w", **profile) as target:
             target.write(np.full((3, HEIGHT, WIDTH), 80 + 40 * grey, np.uint8))
     as_it_is = Radiometry((1,) * 3, (0,) * 3, (0,) * 3, (255,) * 3, (0,) * 3, (0,) * 3)
-    tiles = TilePlan(ScenePair(*paths), LATTICE, as_it_is, (None, None), MODEL.settings, 1)
+    tiles = TilePlan(ScenePair(*paths), LATTICE, as_it_is, None)
     return ScenePlan(tiles, (LEFT, RIGHT), {})
 
 
@@ -99,7 +101,7 @@ def parts(tmp_path: Path) -> Path:
 @pytest.fixture
 def finished(plan: ScenePlan, parts: Path) -> Callable[..., Finished]:
     def run(folder: Path, choice: Choice | None = None) -> Finished:
-        return finish(plan, MODEL, choice or Choice(), parts, folder, "changes.gpkg", silent)
+        return finish(plan, LOOKER, choice or Choice(), parts, folder, "changes.gpkg", silent)
 
     return run
 
@@ -185,7 +187,7 @@ def test_it_can_be_repeated(finished: Callable[..., Finished], parts: Path, tmp_
 def test_progress_counts_the_tiles(plan: ScenePlan, parts: Path, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     finish(
-        plan, MODEL, Choice(), parts, tmp_path / "out", "changes.gpkg", lambda *s: told.append(s)
+        plan, LOOKER, Choice(), parts, tmp_path / "out", "changes.gpkg", lambda *s: told.append(s)
     )
     assert told == [("merging", 1, 2), ("merging", 2, 2), ("writing", 0, 1)]
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from terradelta.geo.tiles import Key, Lattice
+from terradelta.geo.tiles import Key, Lattice, Tile
 from terradelta.run.merge import Merger, SceneObject
-from terradelta.run.seams import TileObjects
+from terradelta.run.seams import TileObjects, links, touching
 from terradelta.sam.masks import Masks
 
 LATTICE = Lattice(128, 128, (0, 0), 64, 16)
@@ -38,7 +39,7 @@ def seen(key: Key, *objects: Scene, angle: float = 50.0, date: int = 1) -> TileO
 
 
 def merged(*tiles: TileObjects) -> list[SceneObject]:
-    merger, found = Merger(LATTICE), []
+    merger, found = Merger(LATTICE, links), []
     by_key = {tile.tile.key: tile for tile in tiles}
     for row in LATTICE.rows:
         for column in LATTICE.columns:
@@ -75,7 +76,7 @@ def test_an_object_that_all_tiles_see_alike_comes_back_once_and_whole(
     scene = rectangle(*box)
     (found,) = merged(*(seen(key, scene) for key in ALL))
     np.testing.assert_array_equal(painted(found), scene)
-    assert (found.angle, found.date, found.valid_fraction) == (50.0, 1, 1.0)
+    assert (found.intensity, found.date, found.valid_fraction) == (50.0, 1, 1.0)
     assert found.iou == pytest.approx(0.5)
     assert found.stability == pytest.approx(0.25)
 
@@ -117,12 +118,12 @@ def test_each_tile_says_what_belongs_to_the_object_in_its_core() -> None:
 def test_attributes_are_weighted_by_the_pixels_in_the_cores() -> None:
     scene = rectangle(56, 10, 80, 20)  # 8 columns in the left core, 16 in the right one
     (found,) = merged(seen((0, 0), scene, angle=30, date=0), seen((0, 1), scene, angle=60, date=1))
-    assert found.angle == pytest.approx((8 * 30 + 16 * 60) / 24)
+    assert found.intensity == pytest.approx((8 * 30 + 16 * 60) / 24)
     assert found.date == 1
 
 
 def test_objects_are_given_back_as_soon_as_no_later_tile_can_change_them() -> None:
-    merger = Merger(LATTICE)
+    merger = Merger(LATTICE, links)
     inner, crossing = rectangle(5, 5, 20, 20), rectangle(10, 56, 30, 76)
     for key in ((0, 0), (0, 1)):
         merger.add(seen(key, inner, crossing))
@@ -139,3 +140,28 @@ def test_a_part_of_an_object_and_the_whole_stay_two() -> None:
     whole, part = rectangle(50, 10, 78, 30), rectangle(50, 10, 67, 30)
     found = merged(*(seen(key, whole, part) for key in ALL))
     assert [int(one.mask.sum()) for one in found] == [560, 340]
+
+
+@pytest.mark.parametrize("density", [0.2, 0.38, 0.45])
+def test_components_cut_at_the_cores_are_those_of_the_whole(density: float) -> None:
+    """Of noise: around a density of 0.4 components reach from end to end."""
+    scene = np.random.default_rng(0).random((128, 128)) < density
+    eight = np.ones((3, 3))
+    merger, found = Merger(LATTICE, lambda a, b, *_: touching(a, b)), []
+    for row in LATTICE.rows:
+        for column in LATTICE.columns:
+            x0, y0, x1, y1 = core = LATTICE[row, column].core
+            labels, count = ndimage.label(scene[y0:y1, x0:x1], eight)
+            same = np.ones(count, np.float32)
+            merger.add(
+                TileObjects(
+                    Tile((row, column), core, core),
+                    Masks.from_labels(labels.astype(np.int32) - 1, count),
+                    *(same, same, same, same.astype(np.int8), same),
+                )
+            )
+        found += merger.finished(row)
+    found += merger.finished(None)
+    labels, count = ndimage.label(scene, eight)
+    expected = sorted((labels == n).tobytes() for n in range(1, count + 1))
+    assert sorted(painted(one).tobytes() for one in found) == expected

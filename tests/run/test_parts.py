@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from terradelta.errors import InputError
-from terradelta.run.parts import Part, load_part, part_name, save_part
-from terradelta.run.tile import no_candidates
+from terradelta.run.parts import Part, load_part, no_candidates, part_name, save_part
 from terradelta.sam.masks import Masks
 from terradelta.zeroshot.candidates import Candidates
 
@@ -71,3 +70,23 @@ def test_a_damaged_part_is_named(tmp_path: Path, keep: int) -> None:
 def test_a_missing_part_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"4_4\.npz"):
         load_part((4, 4), tmp_path)
+
+
+def test_no_candidates_have_all_columns() -> None:
+    nothing = no_candidates((7, 9))
+    assert nothing.masks.shape == (7, 9)
+    columns = (nothing.iou, nothing.stability, nothing.date, nothing.angle, nothing.before)
+    assert [len(column) for column in (nothing.masks, *columns)] == [0] * 6
+    assert nothing.date.dtype == np.int8
+
+
+def test_the_probability_of_a_detector_comes_back_exactly(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    probability = random.integers(0, 65536, (40, 52)).astype(np.uint16)
+    part = Part((2, 3), no_candidates((40, 52)), random.random((40, 52)) > 0.1, probability)
+    save_part(part, tmp_path)
+    again = load_part((2, 3), tmp_path)
+    np.testing.assert_array_equal(again.probability, probability)
+    assert again.probability.dtype == np.uint16
+    save_part(some_part(2), tmp_path)
+    assert load_part((-3, 17), tmp_path).probability.size == 0

@@ -165,7 +165,7 @@ def dying(name, function):
         return function(*arguments, **named)
     return call
 scene.examine = dying("examine", scene.examine)
-finish.tile_changes = dying("finish", finish.tile_changes)
+finish._write_core = dying("finish", finish._write_core)
 detect_scene(sys.argv[1], sys.argv[2], sys.argv[3], tile=128, halo=64)
 """
 

@@ -5,7 +5,7 @@ import pytest
 
 from terradelta.geo.tiles import Box, Key, Lattice, intersection, is_empty, shifted
 from terradelta.run.merge import Merger
-from terradelta.run.seams import TileObjects, links, of_core
+from terradelta.run.seams import TileObjects, links, of_core, touching
 from terradelta.sam.masks import Masks
 
 SIDE = 128
@@ -131,7 +131,7 @@ def test_a_tile_speaks_for_what_has_a_pixel_in_its_core(box: Box, stays: bool) -
     assert (
         found.masks.areas.tolist() == seen(LEFT, *([A, box] if stays else [A])).masks.areas.tolist()
     )
-    assert len(found.angle) == len(found.date) == len(found.valid_fraction) == 1 + stays
+    assert len(found.intensity) == len(found.date) == len(found.valid_fraction) == 1 + stays
     assert len(of_core(seen(LEFT)).masks) == 0
 
 
@@ -139,7 +139,33 @@ def test_what_a_window_cuts_off_in_the_halo_does_not_tie_a_part_to_the_whole() -
     """To the left tile, whose window ends at x = 80, both would look like the piece that it sees."""
     whole, part, piece = (70, 10, 100, 30), (70, 10, 90, 30), (70, 10, 80, 30)
     assert linked([piece], [whole, part]) == [(0, 0), (0, 1)]
-    merger = Merger(LATTICE)
+    merger = Merger(LATTICE, links)
     merger.add(seen(LEFT, piece))
     merger.add(seen(RIGHT, whole, part))
     assert [int(found.mask.sum()) for found in merger.finished(None)] == [600, 400]
+
+
+@pytest.mark.parametrize(
+    ("other", "place", "touch"),
+    [
+        ((0, 1), (64, 8, 70, 20), True),
+        ((0, 1), (64, 20, 70, 30), True),  # corner to corner
+        ((0, 1), (64, 21, 70, 30), False),
+        ((0, 1), (65, 8, 70, 20), False),
+        ((1, 0), (60, 64, 62, 66), False),
+    ],
+)
+def test_what_touches_across_the_border_of_cores_is_one(
+    other: Key, place: Box, touch: bool
+) -> None:
+    """With windows that do not overlap; the object of the left core ends at its lower right."""
+    lattice = Lattice(SIDE, SIDE, (0, 0), 64, 0)
+    first = seen(LEFT, (50, 10, 64, 20), lattice=lattice)
+    assert touching(first, seen(other, place, lattice=lattice)) == [(0, 0)] * touch
+
+
+def test_over_a_corner_of_four_cores_the_diagonal_ones_touch() -> None:
+    lattice = Lattice(SIDE, SIDE, (0, 0), 64, 0)
+    first = seen(LEFT, (50, 50, 64, 64), (0, 0, 5, 5), lattice=lattice)
+    below = seen((1, 1), (90, 90, 95, 95), (64, 64, 65, 65), lattice=lattice)
+    assert touching(first, below) == [(0, 1)]

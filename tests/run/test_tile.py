@@ -17,23 +17,25 @@ from terradelta.errors import InputError
 from terradelta.geo.scene import ScenePair
 from terradelta.geo.stretch import Radiometry
 from terradelta.geo.tiles import Box, Lattice
-from terradelta.run.tile import LARGEST_PX, TilePlan, examine, no_candidates, read_tile
+from terradelta.run.anychange_tile import LARGEST_PX, AnyChangeScene
+from terradelta.run.tile import TilePlan, examine, read_tile
 from terradelta.sam.masks import Masks
-from terradelta.sam.proposals import ProposalSettings, point_grid
-from terradelta.sam.segmenter import Axis, Embedding, Encoded, Proposals, Segmenter
+from terradelta.sam.proposals import point_grid
+from terradelta.sam.segmenter import Axis, Defaults, Embedding, Encoded, Proposals, Segmenter
+from terradelta.zeroshot.anychange import AnyChange
 
 WIDTH, HEIGHT, PX_M = 300, 220, 0.5
 ORIGIN = (500_000.0, 5_400_000.0)
 TRANSFORM = Affine(PX_M, 0, ORIGIN[0], 0, -PX_M, ORIGIN[1])
 ANCHOR = 1_000_003, -10_800_005
 AS_IT_IS = Radiometry((1,) * 3, (0,) * 3, (0,) * 3, (255,) * 3, (10, 20, 30), (40, 50, 60))
-SETTINGS = ProposalSettings(points_per_side=128, pred_iou=0, stability=0, nms=0.7)
 
 
 class Drawn(Segmenter):
     """Masks of given boxes of the window in either date, whose embeddings are 60 degrees apart."""
 
     name = "drawn"
+    defaults = Defaults(23, 30, points_per_side=128, pred_iou=0, stability=0, nms=0.7)
 
     def __init__(self, *boxes: Box, canvas_px: int | None = None) -> None:
         self.boxes, self.canvas_px = boxes, canvas_px
@@ -83,13 +85,15 @@ def paths(pixels: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def plan(paths: list[Path]) -> Callable[..., TilePlan]:
-    def make(
-        lattice: Lattice | None = None, *, aoi: Any = None, settings: ProposalSettings = SETTINGS
-    ) -> TilePlan:
+    def make(lattice: Lattice | None = None, *, aoi: Any = None) -> TilePlan:
         lattice = lattice or Lattice(WIDTH, HEIGHT, ANCHOR, 64, 16)
-        return TilePlan(ScenePair(*paths), lattice, AS_IT_IS, (0, 60), settings, 1, aoi)
+        return TilePlan(ScenePair(*paths), lattice, AS_IT_IS, (0, 60), aoi)
 
     return make
+
+
+def looker(segmenter: Drawn, points_per_side: int = 128) -> AnyChangeScene:
+    return AnyChangeScene(AnyChange(segmenter, points_per_side=points_per_side))
 
 
 def window_of(image: NDArray[Any], window: Box) -> NDArray[Any]:
@@ -153,7 +157,7 @@ def test_a_file_that_is_cut_off_is_named_with_the_window(
     short = tmp_path / "short.tif"
     short.write_bytes(paths[1].read_bytes()[:-50_000])
     made = plan()
-    broken = TilePlan(ScenePair(paths[0], short), made.lattice, AS_IT_IS, (0, 60), SETTINGS, 1)
+    broken = TilePlan(ScenePair(paths[0], short), made.lattice, AS_IT_IS, (0, 60))
     last = list(made.lattice)[-1].key
     with pytest.raises(InputError, match=r"short\.tif cannot be read in the window \("):
         read_tile(broken, last)
@@ -165,7 +169,7 @@ def test_a_file_that_is_cut_off_is_named_with_the_window(
 def test_what_is_found_has_its_angle_between_the_dates(plan: Callable[..., TilePlan]) -> None:
     made, segmenter = plan(), Drawn((10, 10, 30, 20), (40, 40, 50, 60))
     key = made.lattice.owner(150, 100)
-    part = examine(made, segmenter, key, read_tile(made, key))
+    part = examine(made, looker(segmenter), key, read_tile(made, key))
     assert part.key == key
     assert part.valid.all()
     # Either mask in both dates: with an overlap rule of boxes only one of each is left.
@@ -181,7 +185,7 @@ def test_a_core_without_data_is_not_looked_at(plan: Callable[..., TilePlan]) -> 
     key = made.lattice.owner(0, 0)
     pair = read_tile(made, key)
     assert pair.valid.any()
-    part = examine(made, segmenter, key, pair)
+    part = examine(made, looker(segmenter), key, pair)
     assert len(part.candidates.masks) == 0
     np.testing.assert_array_equal(part.valid, pair.valid)
     assert segmenter.asked == []
@@ -193,9 +197,11 @@ def test_masks_larger_than_the_halo_are_not_kept_where_images_keep_their_size(
     just, over = (0, 20, LARGEST_PX, 40), (0, 60, LARGEST_PX + 1, 80)
     made = plan(Lattice(WIDTH, HEIGHT, (0, 0), 320, 16))
     pair = read_tile(made, (0, 0))
-    kept = examine(made, Drawn(just, over), (0, 0), pair).candidates.masks
+    kept = examine(made, looker(Drawn(just, over)), (0, 0), pair).candidates.masks
     assert kept.boxes.tolist() == [list(just)]
-    on_canvas = examine(made, Drawn(just, over, canvas_px=1024), (0, 0), pair).candidates.masks
+    on_canvas = examine(
+        made, looker(Drawn(just, over, canvas_px=1024)), (0, 0), pair
+    ).candidates.masks
     assert sorted(on_canvas.boxes.tolist()) == [list(just), list(over)]
 
 
@@ -204,7 +210,7 @@ def test_every_tile_tries_the_same_places_on_the_ground(plan: Callable[..., Tile
     made = plan()
     for tile in made.lattice:
         segmenter = Drawn()
-        examine(made, segmenter, tile.key, read_tile(made, tile.key))
+        examine(made, looker(segmenter), tile.key, read_tile(made, tile.key))
         x0, y0, x1, y1 = tile.window
         x = [x - x0 for x in range(x0, x1) if (x + ANCHOR[0]) % 8 == 4]
         y = [y - y0 for y in range(y0, y1) if (y + ANCHOR[1]) % 8 == 4]
@@ -217,12 +223,11 @@ def test_every_tile_tries_the_same_places_on_the_ground(plan: Callable[..., Tile
 def test_a_grid_over_the_window_where_it_is_all_or_is_resampled(
     plan: Callable[..., TilePlan], canvas: int | None
 ) -> None:
-    settings = ProposalSettings(points_per_side=5, pred_iou=0, stability=0, nms=0.7)
     side = 256 if canvas is None else 64
-    made = plan(Lattice(WIDTH, HEIGHT, (0, 0), side, 32), settings=settings)
+    made = plan(Lattice(WIDTH, HEIGHT, (0, 0), side, 32))
     segmenter, key = Drawn(canvas_px=canvas), made.lattice.owner(150, 100)
     assert made.lattice.is_single == (canvas is None)
-    examine(made, segmenter, key, read_tile(made, key))
+    examine(made, looker(segmenter, 5), key, read_tile(made, key))
     for points in segmenter.asked:
         np.testing.assert_array_equal(points, point_grid(made.lattice[key].shape, 5))
     assert len(segmenter.asked) == 2
@@ -235,11 +240,3 @@ def test_a_plan_can_be_sent_to_another_process(plan: Callable[..., TilePlan]) ->
     again = read_tile(pickle.loads(pickle.dumps(made)), key)  # noqa: S301
     np.testing.assert_array_equal(again.before, pair.before)
     np.testing.assert_array_equal(again.valid, pair.valid)
-
-
-def test_no_candidates_have_all_columns() -> None:
-    nothing = no_candidates((7, 9))
-    assert nothing.masks.shape == (7, 9)
-    columns = (nothing.iou, nothing.stability, nothing.date, nothing.angle, nothing.before)
-    assert [len(column) for column in (nothing.masks, *columns)] == [0] * 6
-    assert nothing.date.dtype == np.int8

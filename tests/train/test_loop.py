@@ -77,7 +77,7 @@ def test_any_moment_of_writing_may_be_the_last(
     chosen = {"optimiser": {"name": optimiser, "learning_rate": 0.01}, "interval": 2, "steps": 4}
     run(tmp_path / "whole", **chosen)
     originals = {
-        (loop, "save_detector"): loop.save_detector,
+        (loop, "save_subject"): loop.save_subject,
         (loop, "write_curves"): loop.write_curves,
         (loop.checkpoints, "save"): loop.checkpoints.save,
     }

@@ -38,6 +38,33 @@ def test_a_dataset_gives_float_labels_and_255_where_a_date_is_empty(folder: Path
     assert set(np.unique(pairs[1][2])) == {0, 1}
 
 
+def test_where_a_label_is_transparent_nobody_knows(folder: Path) -> None:
+    label = np.zeros((4, 6, 2), np.uint8)
+    label[..., 1] = 255
+    label[1, :2] = 255, 0
+    label[2, 3] = 0, 0
+    label[3, 5, 0] = 255
+    write_png(folder / "label" / "two.png", label)
+    found = open_pairs(folder, "train")[1][2]
+    assert np.argwhere(found == 255).tolist() == [[1, 0], [1, 1], [2, 3]]
+    assert np.argwhere(found == 1).tolist() == [[3, 5]]
+
+
+def test_nodata_in_a_label_is_no_change(folder: Path) -> None:
+    label = np.zeros((4, 6), np.uint8)
+    label[0] = 255
+    (folder / "label" / "two.png").unlink()
+    write_geotiff(folder / "label" / "two.tif", label, None, Affine(1, 0, 0, 0, -1, 9), nodata=0)
+    assert np.unique(open_pairs(folder, "train")[1][2][1:]).tolist() == [0]
+
+
+def test_soft_labels_of_levir_cd_in_one_folder_lie_beside_its_images(tmp_path: Path) -> None:
+    for role, value in (("A", 90), ("B", 90), ("label", 0), ("soft", 51)):
+        shape = (4, 6, 3) if role in "AB" else (4, 6)
+        write_png(tmp_path / role / "train_1.png", np.full(shape, value, np.uint8))
+    assert open_pairs(tmp_path, "train", soft=True)[0][2] == pytest.approx(0.2)
+
+
 def test_soft_labels_replace_the_truth(folder: Path) -> None:
     for name in ("one", "two"):
         write_png(folder / "soft" / f"{name}.png", np.full((4, 6), 51, np.uint8))

@@ -20,7 +20,8 @@ from terradelta import AnyChange, Changes, __version__
 from terradelta.errors import OutputError
 from terradelta.geo.pair import Pair
 from terradelta.geo.reader import Georeference
-from terradelta.zeroshot.outputs import angle_as_grey, describe_run
+from terradelta.zeroshot.changes import angle_as_grey
+from terradelta.zeroshot.outputs import describe_run
 
 PLAIN = ["changes.geojson", "change_mask.png", "score.png", "overlay.png", "run.json"]
 PLACED = ["changes.gpkg", "change_mask.tif", "score.tif", "overlay.png", "run.json"]

@@ -113,7 +113,7 @@ def test_the_legend_shows_both_colours(
 ) -> None:
     none = make_changes(np.zeros((0, *SHAPE), bool), [], pair=make_pair(SHAPE))
     legend = none.overlay()[-LEGEND:]
-    for date in COLOURS:
+    for date in ("before", "after"):
         assert in_colour(legend, date).sum() > 50
 
 

@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terradelta.bench.cases import RGB, Answers, BoolArray, Case, Choice, Loaded, Row, Trial
-from terradelta.bench.clicks import draw_clicks, seed_of
 from terradelta.bench.components import principal_pictures
 from terradelta.bench.methods import load_anychange, row_of, settings_of, slug
 from terradelta.data import DATASETS
@@ -38,6 +37,7 @@ from terradelta.sam.proposals import propose
 from terradelta.sam.segmenter import Proposals, Segmenter
 from terradelta.zeroshot.anychange import AnyChange
 from terradelta.zeroshot.candidates import DATES, Examined, encode_view
+from terradelta.zeroshot.clicks import draw_clicks, seed_of
 from terradelta.zeroshot.matching import angles_between, mask_means
 from terradelta.zeroshot.query import query_embedding
 from terradelta.zeroshot.views import views_of

@@ -15,10 +15,10 @@ import torch
 from torchvision.transforms import v2
 
 from terradelta.bench.cases import Case, Choice
-from terradelta.bench.clicks import seed_of
 from terradelta.bench.methods import method_cases
 from terradelta.data.dataset import Sample
 from terradelta.geo.pair import Pair
+from terradelta.zeroshot.clicks import seed_of
 
 JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}
 """Factors are drawn from [1 - x, 1 + x], the turn of the hue from [-x, x] of the colour circle."""

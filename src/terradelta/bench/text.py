@@ -13,7 +13,9 @@ def grid(told: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 
     Names that no line has make no column. The paper's lines follow the measured ones, and are marked.
     """
-    lines = [(row, str(row["pairs"]), "measured") for row in told["rows"]]
+    lines = [
+        (row, str(row["pairs"]), "measured" if row["pairs"] else "left out") for row in told["rows"]
+    ]
     lines += [(row, "", "paper") for row in told["paper"]]
     names = [name for name in NAMES if any(row[name] for row, _, _ in lines)]
     headings = [*names, *told["metrics"].values(), "pairs", "source"]

@@ -13,10 +13,13 @@ from terradelta.cli.console import err, out, print_json, progress
 
 
 def detect(
+    context: typer.Context,
     folder: o.OutOption,
     before: o.OptionalBeforeArgument = None,
     after: o.OptionalAfterArgument = None,
     pairs: o.PairsOption = None,
+    detector: o.DetectorOption = None,
+    probability: o.ProbabilityOption = 0.5,
     model: o.ModelOption = "regions",
     preset: o.PresetOption = o.Preset.default,
     angle: o.AngleOption = None,
@@ -46,6 +49,7 @@ def detect(
 
     Two georeferenced rasters are a scene: of any size, on any grids that overlap, worked off in tiles.
     A run that was interrupted goes on when the same command is given again.
+    With --detector a trained network looks for changes instead of AnyChange.
     """
     from terradelta.errors import UsageError
     from terradelta.geo.files import writable_folder
@@ -53,9 +57,10 @@ def detect(
 
     if (pairs is None) == (before is None or after is None) or (pairs and before):
         raise UsageError("give two images, BEFORE and AFTER, or --pairs with a CSV file of them")
+    o.check_detector_options(context, detector)
     threshold = "otsu" if otsu else None
     check_choice(angle, threshold, top_k)
-    asked = {"angle": angle, "threshold": threshold, "top_k": top_k}
+    asked: dict[str, Any] = {"angle": angle, "threshold": threshold, "top_k": top_k}
     of_scenes = {
         "tile": tile,
         "bands": o.parse_bands(bands),
@@ -67,11 +72,14 @@ def detect(
         "ray": ray,
     }
     writable_folder(folder)
-    anychange = o.load_model(
-        model, preset, points_per_side, pred_iou, stability, nms, min_region_area, upscale, device,
-        dtype, approximate, features,
-    )  # fmt: skip
-    work = partial(_detect_pair, anychange, asked, of_scenes)
+    if detector is None:
+        chosen = o.load_model(
+            model, preset, points_per_side, pred_iou, stability, nms, min_region_area, upscale,
+            device, dtype, approximate, features,
+        )  # fmt: skip
+    else:
+        chosen, asked = o.load_detector(detector, device, dtype), {"threshold": probability}
+    work = partial(_detect_pair, chosen, asked, of_scenes)
     if pairs is not None:
         _detect_all(pairs, folder, work, json)
     elif before is not None and after is not None:
@@ -145,9 +153,12 @@ def announce(record: dict[str, Any], files: list[Path], note: str, as_json: bool
     if as_json:
         print_json(record)
         return
+    if "threshold_deg" in record:
+        above = f"{record['threshold_deg']:.1f} degrees"
+    else:
+        above = f"a probability of {record['threshold_probability']:g}"
     out.print(
-        f"{record['changes']} changes above {record['threshold_deg']:.1f} degrees, "
-        f"{record['changed_fraction']:.1%} of the area"
+        f"{record['changes']} changes above {above}, {record['changed_fraction']:.1%} of the area"
     )
     for path in files:
         out.print(f"  {path}")

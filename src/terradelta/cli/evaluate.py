@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -32,6 +33,8 @@ def evaluate(
         Path | None,
         typer.Option("-o", "--out", help="Folder for per_image.csv and metrics.json."),
     ] = None,
+    detector: o.DetectorOption = None,
+    probability: o.ProbabilityOption = 0.5,
     model: o.ModelOption = "regions",
     preset: o.PresetOption = o.Preset.default,
     angle: o.AngleOption = None,
@@ -62,6 +65,7 @@ def evaluate(
 
     if (data is None) == (pred is None) or (pred is None) != (truth is None):
         raise UsageError("give either --data DIR, or --pred DIR and --truth DIR")
+    o.check_detector_options(context, detector)
     if folder is not None:
         writable_folder(folder)
     with progress() as report:
@@ -69,17 +73,20 @@ def evaluate(
             from terradelta.data import open_dataset
 
             dataset = open_dataset(data, split=split)
-            anychange = o.load_model(
-                model, preset, points_per_side, pred_iou, stability, nms, min_region_area, upscale,
-                device, dtype, approximate, features,
-            )  # fmt: skip
-            asked = {"angle": angle, "threshold": "otsu" if otsu else None}
-            result = evaluate_pairs(anychange, dataset, progress=report, **asked)
+            if detector is None:
+                chosen = o.load_model(
+                    model, preset, points_per_side, pred_iou, stability, nms, min_region_area,
+                    upscale, device, dtype, approximate, features,
+                )  # fmt: skip
+                asked: dict[str, Any] = {"angle": angle, "threshold": "otsu" if otsu else None}
+            else:
+                chosen, asked = o.load_detector(detector, device, dtype), {"threshold": probability}
+            result = evaluate_pairs(chosen, dataset, progress=report, **asked)
             protocol: dict[str, Any] = {
                 "data": str(dataset.root),
                 "dataset": dataset.name,
                 "split": dataset.split,
-                "settings": {**anychange.describe(), **asked},
+                "settings": {**chosen.describe(), **asked},
             }
         elif pred is not None and truth is not None:
             result = evaluate_masks(pred, truth, progress=report)

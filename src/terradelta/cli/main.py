@@ -8,7 +8,21 @@ import typer
 from typer.core import TyperGroup
 
 from terradelta import __version__
-from terradelta.cli import bench, check, data, demo, detect, evaluate, models, query, search, train
+from terradelta.cli import (
+    bench,
+    check,
+    data,
+    demo,
+    detect,
+    evaluate,
+    label,
+    models,
+    query,
+    rounds,
+    search,
+    synth,
+    train,
+)
 from terradelta.cli.console import one_line_errors
 
 
@@ -34,11 +48,14 @@ app.command("detect")(detect.detect)
 app.command("query")(query.query)
 app.command("check")(check.check)
 app.command("evaluate")(evaluate.evaluate)
+app.command("label")(label.label)
 app.command("train")(train.train)
+app.command("rounds")(rounds.rounds)
 app.command("search")(search.search)
 app.command("models")(models.models)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
+app.add_typer(synth.app, name="synth")
 
 
 def _version(show: bool) -> None:

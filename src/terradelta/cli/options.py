@@ -141,7 +141,41 @@ RayOption = Annotated[
         metavar="auto|ADDRESS|local[:N]",
     ),
 ]
+DetectorOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of a trained detector, to be used instead of AnyChange.", metavar="DIR"
+    ),
+]
+ProbabilityOption = Annotated[
+    float,
+    typer.Option(
+        help="With --detector: a pixel above this probability is change; larger finds less."
+    ),
+]
 DtypeOption = Annotated[Dtype, typer.Option(help="dtype of the network's matrix products.")]
+
+OF_ANYCHANGE = (
+    "model", "preset", "angle", "otsu", "top_k", "points_per_side", "pred_iou", "stability", "nms",
+    "min_region_area", "upscale", "approximate", "features",
+)  # fmt: skip
+"""Parameters of commands that mean nothing to a detector."""
+
+
+def check_detector_options(context: typer.Context, detector: Path | None) -> None:
+    """Raises UsageError for an option of AnyChange beside --detector, or one of detectors without."""
+    from terradelta.errors import UsageError
+
+    refused = ("probability",) if detector is None else OF_ANYCHANGE
+    sources = {one.name: context.get_parameter_source(one.name) for one in context.command.params}
+    given = [
+        max(one.opts, key=len)
+        for one in context.command.params
+        if one.name in refused and getattr(sources[one.name], "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        reason = "only with --detector" if detector is None else "not with --detector"
+        raise UsageError(f"{', '.join(given)}: {reason}")
 
 
 def parse_bands(text: str | None) -> tuple[int, ...] | None:
@@ -154,6 +188,28 @@ def parse_bands(text: str | None) -> tuple[int, ...] | None:
     if not all(number.strip().isdecimal() for number in numbers):
         raise UsageError(f"--bands {text}: give band numbers with commas between them, as 4,3,2")
     return tuple(int(number) for number in numbers)
+
+
+def load_detector(folder: Path, device: str, dtype: Dtype) -> Any:
+    """The `DetectorModel` in a folder."""
+    import torch
+
+    from terradelta.detectors.changes import load_change_detector
+
+    return load_change_detector(folder, check_device(device), getattr(torch, dtype.value))
+
+
+def check_device(device: str) -> str:
+    """The name of a device, if torch knows it."""
+    import torch
+
+    from terradelta.errors import UsageError
+
+    try:
+        torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device {device!r}: use cpu, cuda or mps") from error
+    return device
 
 
 def load_model(
@@ -174,12 +230,7 @@ def load_model(
     import torch
 
     from terradelta import AnyChange
-    from terradelta.errors import UsageError
 
-    try:
-        torch.device(device)
-    except RuntimeError as error:
-        raise UsageError(f"unknown device {device!r}: use cpu, cuda or mps") from error
     return AnyChange(
         model,
         preset=preset.value,
@@ -189,7 +240,7 @@ def load_model(
         nms=nms,
         min_region_area=min_region_area,
         upscale=upscale,
-        device=device,
+        device=check_device(device),
         dtype=getattr(torch, dtype.value),
         approximate=[name.value for name in approximate or ()],
         features=features,

@@ -20,13 +20,15 @@ class Sample:
     """Two images of one place with their truth; ``name`` is unique in the dataset.
 
     ``pair`` and ``truth`` read the files. ``truth`` is bool [H, W], True where changed; ``classes``,
-    if the dataset has them, the land cover of both dates, uint8 [H, W] each.
+    if the dataset has them, the land cover of both dates, uint8 [H, W] each. ``known`` tells where the
+    truth says anything, bool [H, W]; without it, everywhere.
     """
 
     name: str
     pair: Callable[[], Pair]
     truth: Callable[[], BoolArray]
     classes: Callable[[], tuple[ClassArray, ClassArray]] | None = None
+    known: Callable[[], BoolArray] | None = None
 
 
 @dataclass(frozen=True, slots=True)

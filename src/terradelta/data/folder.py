@@ -1,6 +1,7 @@
 """Any folder with ``A``, ``B`` and ``label``, whole or in ``train``, ``val`` and ``test``.
 
-Images belong together by their name without suffix. A label is change where it is valid and not 0.
+Images belong together by their name without suffix. A label is change where it is valid and not 0;
+where it has a band alpha that is 0, nobody knows.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from terradelta.data.labels import check_size
 from terradelta.data.layout import (
     Files,
     Layout,
+    known_of,
     read_pair,
     split_files,
     split_folders,
@@ -54,7 +56,10 @@ def _files(root: Path, split: str) -> list[Files]:
 
 
 def _sample(files: Files, window: Window | None, name: str) -> Sample:
-    return Sample(name, partial(read_pair, files, window), partial(_truth, files, window))
+    known = partial(known_of, files, window)
+    return Sample(
+        name, partial(read_pair, files, window), partial(_truth, files, window), known=known
+    )
 
 
 def _truth(files: Files, window: Window | None) -> BoolArray:

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 
 from terradelta.data.dataset import BoolArray, ClassArray
 from terradelta.data.images import read_band, shape_of
 from terradelta.errors import InputError
-from terradelta.geo.reader import Raster, read_raster
+from terradelta.geo.reader import Raster, opened, read_raster
 
 Colour = tuple[int, int, int]
 
@@ -30,6 +31,20 @@ def read_change(path: Path, partner: Path) -> BoolArray:
     raster = read_raster(path)
     check_size(path, raster.shape, partner)
     return change_of(raster)
+
+
+def read_known(path: Path) -> BoolArray:
+    """Where a mask of change says anything, bool [H, W]: all but where it has a band alpha that is 0.
+
+    Nodata says nothing of the kind: many masks declare their 0 as such, and mean no change.
+
+    Raises:
+        InputError: unreadable.
+    """
+    with opened(path) as source:
+        if ColorInterp.alpha not in source.colorinterp:
+            return np.ones((source.height, source.width), bool)
+        return np.asarray(source.read(source.colorinterp.index(ColorInterp.alpha) + 1) > 0)
 
 
 def change_of(raster: Raster) -> BoolArray:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from terradelta.data.card import Card
 from terradelta.data.checks import Check
 from terradelta.data.dataset import BoolArray, LabelledImage, Sample
-from terradelta.data.labels import read_change
+from terradelta.data.labels import read_change, read_known
 from terradelta.data.windows import Window, cut
 from terradelta.errors import InputError
 from terradelta.geo.pair import Pair, load_pair
@@ -54,7 +54,16 @@ class Layout(Generic[S]):
 
 def binary_sample(files: Files, window: Window | None, name: str) -> Sample:
     """A sample of ``before``, ``after`` and a mask of change, ``label``."""
-    return Sample(name, partial(read_pair, files, window), partial(_truth, files, window))
+    known = partial(known_of, files, window)
+    return Sample(
+        name, partial(read_pair, files, window), partial(_truth, files, window), known=known
+    )
+
+
+def known_of(files: Files, window: Window | None) -> BoolArray:
+    """Where the mask of change ``label`` says anything; see `read_known`."""
+    known = read_known(files.paths["label"])
+    return known if window is None else known[window.slices]
 
 
 def read_pair(files: Files, window: Window | None) -> Pair:

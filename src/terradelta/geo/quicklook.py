@@ -130,13 +130,16 @@ def outlined(image: RGB, edges: dict[str, NDArray[np.bool_]]) -> RGB:
 
 
 def legend(width: int, counts: dict[str, int]) -> RGB:
-    """A strip [h, width, 3] that tells the colours, and how many objects each date has."""
+    """A strip [h, width, 3] that tells the colours, and how many objects each date has.
+
+    Masks are either of one of the dates, or all of ``both``.
+    """
     font = ImageFont.load_default(14)
     strip = Image.new("RGB", (width, LEGEND_PX), "white")
     draw = ImageDraw.Draw(strip)
     x = 8
-    for date, colour in COLOURS.items():
-        draw.rectangle((x, 7, x + 12, 17), fill=colour, outline="black")
+    for date in ("both",) if counts.get("both") else ("before", "after"):
+        draw.rectangle((x, 7, x + 12, 17), fill=COLOURS[date], outline="black")
         text = f"{LABELS[date]} ({counts[date]})"
         draw.text((x + 18, 4), text, fill="black", font=font)
         x += 40 + int(draw.textlength(text, font))

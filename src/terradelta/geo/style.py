@@ -1,4 +1,7 @@
-"""How QGIS draws the changes: outlines in the colour of the date whose mask they are."""
+"""How QGIS draws the changes: outlines in the colour of the date whose mask they are.
+
+``both`` is that of a trained detector, which draws one outline for either date.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from xml.etree import ElementTree
 import pyarrow
 import pyogrio
 
-COLOURS = {"before": (255, 150, 30), "after": (0, 225, 255)}
-LABELS = {"before": "mask of before", "after": "mask of after"}
+COLOURS = {"before": (255, 150, 30), "after": (0, 225, 255), "both": (255, 80, 200)}
+LABELS = {"before": "mask of before", "after": "mask of after", "both": "change"}
 LINE_MM = 0.5
 STYLE_NAME = "changes by date"
 

@@ -20,9 +20,13 @@ COLUMNS = (
     "changes",
     "changed_fraction",
     "threshold_deg",
+    "threshold_probability",
     "seconds",
     "error",
 )
+
+OF_RECORD = COLUMNS[3:7]
+"""What a row takes from the record of its run; which threshold it has, the model decides."""
 
 Work = Callable[[Path, Path, Path, Progress], tuple[dict[str, Any], list[Path], str]]
 """Called with before, after, the folder for the results and progress; the first it returns is the
@@ -49,7 +53,7 @@ def detect_pairs(table: Path, out: Path, work: Work, progress: Progress) -> list
         row |= {"name": name, "before": str(before), "after": str(after)}
         try:
             record, _, _ = work(before, after, out / name, _named(progress, name))
-            row |= {key: record[key] for key in ("changes", "changed_fraction", "threshold_deg")}
+            row |= {key: record[key] for key in OF_RECORD if key in record}
         except TerradeltaError as error:
             row["error"] = str(error)
         except MemoryError:

@@ -12,25 +12,21 @@ from skimage.filters import threshold_otsu
 from terradelta.geo.tiles import Lattice
 from terradelta.run.parts import Part
 from terradelta.run.seams import TileObjects
-from terradelta.sam.masks import FloatArray
-from terradelta.sam.segmenter import Segmenter
-from terradelta.zeroshot.candidates import Candidates, pixel_angle_of
+from terradelta.sam.masks import FloatArray, Masks
+from terradelta.sam.segmenter import BoolArray, Segmenter
+from terradelta.zeroshot.candidates import pixel_angle_of
 from terradelta.zeroshot.selection import contenders, select
-from terradelta.zeroshot.thresholds import check_choice
 
 OTSU_BINS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How changes are told from the rest; at most one of the three, see `AnyChange.detect`."""
+    """How changes are told from the rest; at most one of the three, see `detect_scene`."""
 
     angle: float | None = None
-    threshold: str | None = None
+    threshold: str | float | None = None
     top_k: int | None = None
-
-    def __post_init__(self) -> None:
-        check_choice(self.angle, self.threshold, self.top_k)
 
     @property
     def given(self) -> dict[str, Any]:
@@ -75,7 +71,7 @@ def tile_changes(
         kept.iou,
         kept.stability,
         kept.date,
-        _valid_fraction(kept, part),
+        valid_fraction(kept.masks, part.valid),
     )
     return objects, pixel_angle
 
@@ -115,11 +111,11 @@ def _top_k(angles: Iterator[FloatArray], k: int) -> float:
     return float(largest[0]) if len(largest) > k else 0.0
 
 
-def _valid_fraction(kept: Candidates, part: Part) -> FloatArray:
-    """Share of each mask's box that is valid: below 1 beside gaps in the data."""
-    if part.valid.all():
-        return np.ones(len(kept.angle), np.float32)
-    table = np.pad(part.valid.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    x0, y0, x1, y1 = kept.masks.boxes.astype(np.int64).T
+def valid_fraction(masks: Masks, valid: BoolArray) -> FloatArray:
+    """Share of each mask's box that is valid, float32 [N]: below 1 beside gaps in the data."""
+    if valid.all():
+        return np.ones(len(masks), np.float32)
+    table = np.pad(valid.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    x0, y0, x1, y1 = masks.boxes.astype(np.int64).T
     inside = table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0]
     return np.asarray(inside / np.maximum((x1 - x0) * (y1 - y0), 1), np.float32)

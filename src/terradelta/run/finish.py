@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -12,18 +12,15 @@ import numpy as np
 
 from terradelta.geo.mosaic import Mosaic, mosaic
 from terradelta.geo.quicklook import write_quicklook
-from terradelta.geo.tiles import Tile
+from terradelta.geo.tiles import Key
 from terradelta.geo.vector import write_objects
-from terradelta.run.choose import Choice, scene_threshold, tile_changes
+from terradelta.run.choose import Choice
 from terradelta.run.merge import Merger
+from terradelta.run.model import SceneModel, TileAnswer
 from terradelta.run.parts import Part, load_part
 from terradelta.run.plan import ScenePlan
 from terradelta.run.spool import Spool
-from terradelta.sam.masks import FloatArray
-from terradelta.sam.segmenter import BoolArray
 from terradelta.types import Progress
-from terradelta.zeroshot.anychange import AnyChange
-from terradelta.zeroshot.changes import score_of
 
 MASK_FILE, SCORE_FILE, OVERLAY_FILE = "change_mask.tif", "score.tif", "overlay.png"
 
@@ -40,7 +37,7 @@ class Finished:
 
 def finish(
     plan: ScenePlan,
-    model: AnyChange,
+    model: SceneModel,
     choice: Choice,
     parts: Path,
     folder: Path,
@@ -53,12 +50,13 @@ def finish(
         OutputError: a file cannot be written. InputError: a part is damaged.
     """
 
-    def all_parts() -> Iterator[Part]:
-        return (load_part(key, parts) for key in plan.keys)
+    def load(key: Key) -> Part:
+        return load_part(key, parts)
 
     lattice, grid = plan.tiles.lattice, plan.tiles.scene.grid
-    threshold = scene_threshold(choice, model.angle, all_parts, lattice, model.segmenter)
-    found, merger = Finished(threshold), Merger(lattice)
+    threshold = model.threshold(choice, lambda: map(load, plan.keys), lattice)
+    find = model.finder(load, plan.keys, choice, threshold, lattice)
+    found, merger = Finished(threshold), Merger(lattice, model.links)
     place = {"crs": grid.crs, "transform": grid.transform}
     with ExitStack() as stack:
         mask = stack.enter_context(
@@ -72,7 +70,7 @@ def finish(
                 grid.shape,
                 "float32",
                 nodata=float("nan"),
-                description="-cos(angle)",
+                description=model.score_unit,
                 **place,
             )
         )
@@ -80,10 +78,9 @@ def finish(
         done = 0
         for row, keys in groupby(plan.keys, key=lambda key: key[0]):
             for key in keys:
-                part = load_part(key, parts)
-                objects, angle = tile_changes(part, choice, threshold, lattice, model.segmenter)
-                _write_core(lattice[key], angle, part.valid, found, mask, score)
-                merger.add(objects)
+                answer = find(key)
+                _write_core(answer, model, found, mask, score)
+                merger.add(answer.objects)
                 done += 1
                 progress("merging", done, len(plan.keys))
             for whole in merger.finished(row):
@@ -91,27 +88,23 @@ def finish(
         for whole in merger.finished(None):
             spool.add(whole)
         progress("writing", 0, 1)
-        name = model.segmenter.name
-        found.objects = write_objects(folder / vector, spool.chunks(name), crs=grid.crs.to_wkt())
+        objects = partial(spool.chunks, model.name, model.columns)
+        found.objects = write_objects(folder / vector, objects(), crs=grid.crs.to_wkt())
         scene, radiometry = plan.tiles.scene, plan.tiles.radiometry
-        write_quicklook(folder / OVERLAY_FILE, scene, radiometry, spool.chunks(name))
+        write_quicklook(folder / OVERLAY_FILE, scene, radiometry, objects())
     return found
 
 
 def _write_core(
-    tile: Tile,
-    angle: FloatArray,
-    valid: BoolArray,
-    found: Finished,
-    mask: Mosaic,
-    score: Mosaic,
+    answer: TileAnswer, model: SceneModel, found: Finished, mask: Mosaic, score: Mosaic
 ) -> None:
+    tile = answer.objects.tile
     x0, y0, x1, y1 = tile.core_in_window
     x0, y0 = max(x0, 0), max(y0, 0)
-    angle, valid = angle[y0:y1, x0:x1], valid[y0:y1, x0:x1]
-    changed = (angle > found.threshold) & valid
+    intensity, valid = answer.intensity[y0:y1, x0:x1], answer.valid[y0:y1, x0:x1]
+    changed = (intensity > found.threshold) & valid
     found.changed += int(changed.sum())
     found.valid += int(valid.sum())
     corner = x0 + tile.window[0], y0 + tile.window[1]
     mask.write(*corner, changed.astype(np.uint8) * np.uint8(255))
-    score.write(*corner, np.where(valid, score_of(angle), np.float32("nan")))
+    score.write(*corner, np.where(valid, model.score_of(intensity), np.float32("nan")))

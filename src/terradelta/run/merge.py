@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
 from terradelta.geo.tiles import Box, Key, Lattice, Tile, intersection, is_empty, shifted
-from terradelta.run.seams import TileObjects, links, of_core
+from terradelta.run.seams import Links, TileObjects, of_core
 from terradelta.sam.segmenter import BoolArray
+
+Join = Callable[[TileObjects, TileObjects, int, int], Links]
+"""See `terradelta.run.seams`: which objects of two neighbours are one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneObject:
     """An object of the scene: ``mask`` bool [h, w], its top left pixel (x0, y0) of the grid.
 
-    ``angle``, ``iou``, ``stability`` and ``valid_fraction`` are means over the tiles that see it,
-    weighted by its pixels in their cores; ``date`` (0 before, 1 after) is that of most of them.
+    ``intensity``, ``iou``, ``stability`` and ``valid_fraction`` are means over the tiles that see it,
+    weighted by its pixels in their cores; ``date``, a number of `DATES`, is that of most of them.
     """
 
     mask: BoolArray
     x0: int
     y0: int
-    angle: float
+    intensity: float
     iou: float
     stability: float
     date: int
@@ -46,7 +49,7 @@ class _Member:
     def of(cls, objects: TileObjects, n: int) -> _Member:
         mask, x, y = objects.masks.crop(n)
         x, y = x + objects.tile.window[0], y + objects.tile.window[1]
-        values = (objects.angle, objects.iou, objects.stability, objects.valid_fraction)
+        values = (objects.intensity, objects.iou, objects.stability, objects.valid_fraction)
         return cls(
             objects.tile,
             mask,
@@ -62,8 +65,8 @@ class Merger:
     It holds the tiles of two rows, and what lies further up of objects that are not complete yet.
     """
 
-    def __init__(self, lattice: Lattice) -> None:
-        self._lattice = lattice
+    def __init__(self, lattice: Lattice, links: Join) -> None:
+        self._lattice, self._links = lattice, links
         self._tiles: dict[Key, tuple[TileObjects, int]] = {}
         self._members: dict[int, _Member] = {}
         self._parent: dict[int, int] = {}
@@ -83,7 +86,7 @@ class Merger:
             neighbour = self._tiles.get((row + dr, column + dc))
             if neighbour is not None:
                 other, base = neighbour
-                for a, b in links(other, found, *size):
+                for a, b in self._links(other, found, *size):
                     self._join(base + a, first + b)
         self._tiles[row, column] = found, first
 
@@ -134,9 +137,10 @@ class Merger:
         if not mask.any() or self._owner(mask, frame) not in cores:
             return None
         mask, x0, y0 = _trimmed(mask, frame)
-        angle, iou, stability, valid = np.average([m.values for m in members], 0, weights).tolist()
-        late = np.average([member.date for member in members], 0, weights) > 0.5
-        return SceneObject(mask, x0, y0, angle, iou, stability, int(late), valid)
+        means = np.average([member.values for member in members], 0, weights).tolist()
+        intensity, iou, stability, valid = means
+        date = np.bincount([member.date for member in members], weights).argmax()
+        return SceneObject(mask, x0, y0, intensity, iou, stability, int(date), valid)
 
     def _owner(self, mask: BoolArray, frame: Box) -> Key:
         """The tile whose core holds most pixels; the first of equals."""

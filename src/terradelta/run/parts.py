@@ -1,9 +1,10 @@
-"""What is kept of a tile between looking at it and finishing the scene: all its candidates."""
+"""What is kept of a tile between looking at it and finishing the scene: all that was found in it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,26 @@ from terradelta.sam.masks import Masks
 from terradelta.sam.segmenter import BoolArray
 from terradelta.zeroshot.candidates import Candidates
 
+NO_PROBABILITY = np.zeros((0, 0), np.uint16)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """The candidates of a tile's window, largest angle first, and bool [h, w]: its valid pixels."""
+    """The candidates of a tile's window, largest angle first, and bool [h, w]: its valid pixels.
+
+    Of a detector instead of candidates ``probability``, uint16 [h, w]: that of change in steps of
+    1 / 65535. It is empty, [0, 0], if there is none.
+    """
 
     key: Key
     candidates: Candidates
     valid: BoolArray
+    probability: NDArray[np.uint16] = field(default_factory=lambda: NO_PROBABILITY)
+
+
+def no_candidates(shape: tuple[int, int]) -> Candidates:
+    none, nothing = np.zeros(0, np.float32), np.zeros((0, 0))
+    return Candidates(Masks.empty(shape), none, none, np.zeros(0, np.int8), none, nothing, nothing)
 
 
 def part_name(key: Key) -> str:
@@ -42,6 +55,7 @@ def save_part(part: Part, folder: Path) -> int:
     gap[1:] -= masks.stop[:-1]
     filled = masks.offsets[:-1][masks.runs_per_mask > 0]
     gap[filled] = masks.start[filled]
+    arrays: dict[str, Any] = {"probability": part.probability} if part.probability.size else {}
     path = folder / part_name(part.key)
     with replacing(path) as temporary:
         np.savez_compressed(
@@ -55,6 +69,7 @@ def save_part(part: Part, folder: Path) -> int:
             date=found.date,
             angle=found.angle,
             valid=np.packbits(part.valid),
+            **arrays,
         )
     return path.stat().st_size
 
@@ -82,7 +97,8 @@ def load_part(key: Key, folder: Path) -> Part:
                 nothing,
             )
             valid = np.unpackbits(stored["valid"], count=height * width)
-            return Part(key, candidates, valid.reshape(height, width).astype(bool))
+            probability = stored.get("probability", NO_PROBABILITY)
+            return Part(key, candidates, valid.reshape(height, width).astype(bool), probability)
     except MemoryError:
         raise
     except Exception as error:  # zipfile, zlib and numpy have many for a damaged file

@@ -28,16 +28,12 @@ from terradelta.geo.sample import Sample, take_sample
 from terradelta.geo.scene import ScenePair
 from terradelta.geo.stretch import Radiometry, scene_radiometry
 from terradelta.geo.tiles import ALIGNMENT_PX, Key, Lattice
-from terradelta.run.tile import LARGEST_PX, TilePlan
+from terradelta.run.model import SceneModel, Tiling
+from terradelta.run.tile import TilePlan
 from terradelta.sam.allocator import trim
 from terradelta.types import Progress
-from terradelta.zeroshot.anychange import AnyChange
-from terradelta.zeroshot.views import View, views_of
 
-CORE_PX, HALO_PX = 1024, LARGEST_PX
-"""A tile for a segmenter that keeps the size of its images: its window shows all masks on the core."""
-CANVAS_HALO_PX = 128
-"""The halo for one that resamples them to its canvas, which core and halo fill."""
+FILES = ("before", "after", "aoi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +64,7 @@ class ScenePlan:
 def make_plan(
     before: Path,
     after: Path,
-    model: AnyChange,
+    model: SceneModel,
     settings: SceneSettings,
     stored: Path,
     progress: Progress,
@@ -81,7 +77,7 @@ def make_plan(
         OutputError: it cannot be written.
     """
     scene = ScenePair(before, after, bands=settings.bands)
-    lattice = _lattice(scene, model, settings)
+    lattice = _lattice(scene, model.tiling(settings.halo), settings)
     aoi = None if settings.aoi is None else _read_aoi(settings.aoi, scene)
     old = _load(stored)
     progress("reading the inputs", 0, 2)
@@ -95,27 +91,27 @@ def make_plan(
         _check_same(asked, old["asked"], stored)
     if old["shift_px"] != [0, 0]:
         scene = scene.shifted((old["shift_px"][0], old["shift_px"][1]))
-    first, second = (model.segmenter.restore_context(one) for one in old["contexts"])
     radiometry = Radiometry.of_dict(old["radiometry"])
-    tiles = TilePlan(
-        scene, lattice, radiometry, (first, second), model.settings, model.upscale, aoi
-    )
+    tiles = TilePlan(scene, lattice, radiometry, model.restored(old["contexts"]), aoi)
     return ScenePlan(tiles, _keys(tiles), _facts(scene, lattice, old))
 
 
-def _lattice(scene: ScenePair, model: AnyChange, settings: SceneSettings) -> Lattice:
+def _lattice(scene: ScenePair, tiling: Tiling, settings: SceneSettings) -> Lattice:
     """Cores of a fixed size on the ground, counted from where the CRS begins."""
-    canvas = model.segmenter.canvas_px
-    halo = (CANVAS_HALO_PX if canvas else HALO_PX) if settings.halo is None else settings.halo
-    core = settings.tile
-    if core is None:
-        core = CORE_PX if canvas is None else max(canvas - 2 * halo, canvas // 2)
+    core = tiling.core if settings.tile is None else settings.tile
+    halo = tiling.halo
     if settings.halo is None:
         halo = min(halo, core // 2 // ALIGNMENT_PX * ALIGNMENT_PX)
     grid = scene.grid
     t = grid.transform
     anchor = round(t.c / t.a), round(t.f / t.e)
-    return Lattice(grid.width, grid.height, anchor, core, halo, clipped=canvas is None)
+    lattice = Lattice(grid.width, grid.height, anchor, core, halo, tiling.clipped)
+    if halo < tiling.least_halo and not lattice.is_single:
+        raise UsageError(
+            f"the halo is {halo} px: with this model it must be at least {tiling.least_halo} px, and "
+            f"the tile twice that, {2 * tiling.least_halo} px"
+        )
+    return lattice
 
 
 def _keys(plan: TilePlan) -> tuple[Key, ...]:
@@ -148,8 +144,8 @@ def _read_aoi(path: Path, scene: ScenePair) -> Any:
     return areas
 
 
-def _measure(scene: ScenePair, model: AnyChange, settings: SceneSettings) -> dict[str, Any]:
-    """Shift, radiometry and the segmenter's contexts, from a sample of the scene."""
+def _measure(scene: ScenePair, model: SceneModel, settings: SceneSettings) -> dict[str, Any]:
+    """Shift, radiometry and the model's contexts, from a sample of the scene."""
     sample = _sample(scene)
     shift, registration = (0.0, 0.0), None
     if settings.register:
@@ -163,14 +159,14 @@ def _measure(scene: ScenePair, model: AnyChange, settings: SceneSettings) -> dic
     if not settings.normalise:
         fit = replace(fit, gain=(1.0, 1.0, 1.0), offset=(0.0, 0.0, 0.0))
     radiometry = scene_radiometry(sample, fit)
-    contexts = _contexts(model, sample, radiometry, scene.grid.shape)
+    contexts = model.contexts(mosaic_of(sample, radiometry, scene.grid.shape))
     return {
         "shift_px": list(shift),
         "registration": registration,
         "normalisation": told,
         "sampled_valid_share": sample.valid_share,
         "radiometry": radiometry.describe(),
-        "contexts": [model.segmenter.store_context(one) for one in contexts],
+        "contexts": contexts,
     }
 
 
@@ -188,20 +184,6 @@ def _correction(field: ShiftField) -> tuple[float, float]:
             f"more or less: no one shift mends that. See `terradelta check`, and mend its georeference"
         )
     return field.correction
-
-
-def _contexts(
-    model: AnyChange, sample: Sample, radiometry: Radiometry, shape: tuple[int, int]
-) -> tuple[Any, Any]:
-    """What the segmenter must know of both dates, from the sample put together to one image."""
-    pair = mosaic_of(sample, radiometry, shape)
-    if model.segmenter.canvas_px is None:
-        (view,) = views_of(pair.shape, model.upscale, enlarge_windows=False)
-    else:
-        view = View(pair.shape, 0, 0, pair.shape[1], pair.shape[0], 1)
-    return model.segmenter.pair_contexts(
-        view.look(pair.before), view.look(pair.after), view.enlarge_mask(pair.valid)
-    )
 
 
 def mosaic_of(sample: Sample, radiometry: Radiometry, shape: tuple[int, int]) -> Pair:
@@ -233,22 +215,19 @@ def mosaic_of(sample: Sample, radiometry: Radiometry, shape: tuple[int, int]) ->
 def _asked(
     before: Path,
     after: Path,
-    model: AnyChange,
+    model: SceneModel,
     settings: SceneSettings,
     lattice: Lattice,
     old: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Everything that the content of the tiles depends on, as JSON gives it back."""
-    described = model.describe()
-    described.pop("default_angle_deg")
     dates = {"before": before, "after": after}
     if settings.aoi is not None:
         dates["aoi"] = settings.aoi
     asked = {
         "terradelta": __version__,
         **{name: _identity(path, (old or {}).get(name)) for name, path in dates.items()},
-        **described,
-        "dtype": str(getattr(model.segmenter, "dtype", "float32")),
+        **model.identity(),
         "tile": lattice.core,
         "halo": lattice.halo,
         "bands": settings.bands,
@@ -272,7 +251,7 @@ def _identity(path: Path, old: dict[str, Any] | None) -> dict[str, Any]:
 def _check_same(asked: dict[str, Any], old: dict[str, Any], stored: Path) -> None:
     for name in sorted(asked.keys() | old.keys(), key=str):
         new, was = asked.get(name), old.get(name)
-        if isinstance(new, dict) and isinstance(was, dict):
+        if name in FILES and new is not None and was is not None:
             if new["sha256"] != was["sha256"]:
                 raise UsageError(
                     f"{new['path']} is not the file with which the run in {stored.parent.parent} began "

@@ -14,9 +14,9 @@ from typing import Any
 
 from terradelta.errors import InputError, TerradeltaError, UsageError
 from terradelta.geo.tiles import Key
+from terradelta.run.model import SceneModel
 from terradelta.run.parts import Part
 from terradelta.run.tile import TilePlan, examine, read_tile
-from terradelta.sam.segmenter import Segmenter
 
 RETRIES = 5
 """How often an actor is started again, and a tile tried again, before the run gives up."""
@@ -25,15 +25,15 @@ RETRIES = 5
 class Looker:
     """What runs on a node: looks at one tile after another."""
 
-    def __init__(self, plan: TilePlan, segmenter: Segmenter) -> None:
-        self._plan, self._segmenter = plan, segmenter
+    def __init__(self, plan: TilePlan, model: SceneModel) -> None:
+        self._plan, self._model = plan, model
 
     def look(self, key: Key) -> Part:
-        return examine(self._plan, self._segmenter, key, read_tile(self._plan, key))
+        return examine(self._plan, self._model, key, read_tile(self._plan, key))
 
 
 def on_ray(
-    plan: TilePlan, segmenter: Segmenter, keys: Sequence[Key], address: str
+    plan: TilePlan, model: SceneModel, keys: Sequence[Key], address: str
 ) -> Generator[Part, None, None]:
     """The parts of tiles, in the order in which they are done.
 
@@ -50,7 +50,7 @@ def on_ray(
     except ImportError as error:
         raise UsageError("--ray needs Ray: pip install 'terradelta[ray]'") from error
     with _connected(ray, address):
-        on_gpu = getattr(getattr(segmenter, "device", None), "type", "cpu") == "cuda"
+        on_gpu = model.device == "cuda"
         resource = "GPU" if on_gpu else "CPU"
         resources: dict[str, float] = ray.cluster_resources()
         count = min(len(keys), int(resources.get(resource, 0)))
@@ -62,7 +62,7 @@ def on_ray(
             max_restarts=RETRIES,
             max_task_retries=RETRIES,
         )(Looker)
-        shared = ray.put(plan), ray.put(segmenter)
+        shared = ray.put(plan), ray.put(model)
         pool = ActorPool([actor.remote(*shared) for _ in range(count)])
         try:
             yield from pool.map_unordered(lambda one, key: one.look.remote(key), list(keys))

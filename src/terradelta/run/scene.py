@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from terradelta import __version__
+from terradelta.detectors.changes import DetectorModel
 from terradelta.errors import OutputError, UsageError
 from terradelta.geo.files import writable_folder, write_json
 from terradelta.geo.reader import georeference_of, opened
@@ -22,13 +23,15 @@ from terradelta.geo.scratch import moved_together
 from terradelta.geo.stac import stac_item
 from terradelta.geo.tiles import Key
 from terradelta.geo.vector import check_suffix
+from terradelta.run.anychange_tile import AnyChangeScene
 from terradelta.run.choose import Choice
+from terradelta.run.detector_tile import DetectorScene
 from terradelta.run.finish import MASK_FILE, OVERLAY_FILE, SCORE_FILE, Finished, finish
 from terradelta.run.journal import Journal, open_journal
+from terradelta.run.model import SceneModel
 from terradelta.run.parts import Part, part_name, save_part
 from terradelta.run.plan import ScenePlan, SceneSettings, make_plan
 from terradelta.run.tile import TilePlan, examine, read_tile
-from terradelta.sam.segmenter import Segmenter
 from terradelta.types import Progress, silent
 from terradelta.zeroshot.anychange import AnyChange
 from terradelta.zeroshot.outputs import LIBRARIES
@@ -63,9 +66,9 @@ def detect_scene(
     after: str | Path,
     out: str | Path,
     *,
-    model: AnyChange | None = None,
+    model: AnyChange | DetectorModel | None = None,
     angle: float | None = None,
-    threshold: str | None = None,
+    threshold: str | float | None = None,
     top_k: int | None = None,
     tile: int | None = None,
     halo: int | None = None,
@@ -86,10 +89,12 @@ def detect_scene(
     where it was. A later call with another ``angle``, ``threshold`` or ``top_k`` uses it as well.
 
     Args:
-        model: by default ``AnyChange()``.
-        angle, threshold, top_k: see `AnyChange.detect`; they hold for the scene, not for a tile.
+        model: by default ``AnyChange()``; or a trained detector, from `load_change_detector`.
+        angle, threshold, top_k: see `AnyChange.detect`; they hold for the scene, not for a tile. With a
+            detector ``threshold`` alone, a probability, 0.5 by default.
         tile: side of a tile's core in px of the grid. A fixed lattice in the CRS: the same ground is
-            in the same tile in every run. By default what suits the model.
+            in the same tile in every run. By default what suits the model. With a detector a multiple
+            of 32, as the halo.
         halo: how far a tile's window reaches beyond its core, px; at most half of the tile.
         bands: 1-based, one or three of both files; by default red, green and blue.
         aoi: vector file of polygons, in any CRS, to which the search is limited.
@@ -105,10 +110,10 @@ def detect_scene(
         UsageError: a setting is out of range, or the folder holds a run with others.
         OutputError: something cannot be written.
     """
+    looker = _scene_model(AnyChange() if model is None else model)
     choice = Choice(angle, threshold, top_k)
+    looker.check(choice)
     check_suffix(Path(vector))
-    if model is not None and model.compat is not None:
-        raise UsageError("compat is for comparisons on one image: it cannot work on scenes")
     settings = SceneSettings(
         tile,
         halo,
@@ -118,16 +123,15 @@ def detect_scene(
         register,
     )
     folder = writable_folder(out)
-    model = AnyChange() if model is None else model
     started = time.perf_counter()
     with _work_folder(folder) as work, open_journal(work / "journal.jsonl") as journal:
         stored = work / "plan.json"
-        plan = make_plan(Path(before), Path(after), model, settings, stored, progress)
+        plan = make_plan(Path(before), Path(after), looker, settings, stored, progress)
         planned = time.perf_counter()
         with _nothing_lost(), moved_together(work / "made", folder, RECORD_FILE) as made:
-            _look(plan, model, work / "parts", journal, ray, progress)
+            _look(plan, looker, work / "parts", journal, ray, progress)
             looked = time.perf_counter()
-            found = finish(plan, model, choice, work / "parts", made, vector, progress)
+            found = finish(plan, looker, choice, work / "parts", made, vector, progress)
             files = [vector, MASK_FILE, SCORE_FILE, OVERLAY_FILE, *([ITEM_FILE] if stac else [])]
             seconds = {
                 "plan": planned - started,
@@ -139,7 +143,7 @@ def detect_scene(
                 item = stac_item(folder.resolve().name, plan.tiles.scene.grid, files[:-1], made=now)
                 write_json(made / ITEM_FILE, item)
             files.append(RECORD_FILE)
-            record = _record(plan, model, choice, found, files, seconds, now)
+            record = _record(plan, looker, choice, found, files, seconds, now)
             write_json(made / RECORD_FILE, record)
     return SceneResult(tuple(folder / name for name in files), record)
 
@@ -156,9 +160,17 @@ def _nothing_lost() -> Iterator[None]:
         ) from error
 
 
+def _scene_model(model: AnyChange | DetectorModel) -> SceneModel:
+    if isinstance(model, DetectorModel):
+        return DetectorScene(model)
+    if model.compat is not None:
+        raise UsageError("compat is for comparisons on one image: it cannot work on scenes")
+    return AnyChangeScene(model)
+
+
 def _look(
     plan: ScenePlan,
-    model: AnyChange,
+    model: SceneModel,
     parts: Path,
     journal: Journal,
     ray: str | None,
@@ -172,11 +184,11 @@ def _look(
     if not left:
         return
     if ray is None:
-        stream = in_this_process(plan.tiles, model.segmenter, left)
+        stream = in_this_process(plan.tiles, model, left)
     else:
         from terradelta.run.ray import on_ray
 
-        stream = on_ray(plan.tiles, model.segmenter, left, ray)
+        stream = on_ray(plan.tiles, model, left, ray)
     # Its thread must end here if the loop does: the garbage collector would wait for it for ever.
     with closing(stream):
         for number, part in enumerate(stream, count - len(left) + 1):
@@ -186,7 +198,7 @@ def _look(
 
 
 def in_this_process(
-    plan: TilePlan, segmenter: Segmenter, keys: Sequence[Key]
+    plan: TilePlan, model: SceneModel, keys: Sequence[Key]
 ) -> Generator[Part, None, None]:
     """The parts of tiles, in order; the next window is read while one is looked at."""
     with ThreadPoolExecutor(1) as reader:
@@ -196,7 +208,7 @@ def in_this_process(
                 pair = ahead.result()
                 if following is not None:
                     ahead = reader.submit(read_tile, plan, following)
-                yield examine(plan, segmenter, key, pair)
+                yield examine(plan, model, key, pair)
         finally:
             ahead.cancel()
             reader.submit(plan.scene.close).result()
@@ -225,7 +237,7 @@ def _work_folder(folder: Path) -> Iterator[Path]:
 
 def _record(
     plan: ScenePlan,
-    model: AnyChange,
+    model: SceneModel,
     choice: Choice,
     found: Finished,
     files: list[str],
@@ -250,10 +262,10 @@ def _record(
         **model.describe(),
         "asked": choice.given,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "threshold_deg": round(found.threshold, 4),
+        **model.describe_threshold(found.threshold),
         "changes": found.objects,
         "changed_fraction": round(found.changed / (grid.width * grid.height), 6),
-        "score_image": "-cos(angle)",
+        "score_image": model.score_unit,
         "files": files,
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in LIBRARIES},

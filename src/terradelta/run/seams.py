@@ -8,6 +8,7 @@ goes on in what the neighbour has along their common border.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,29 +18,37 @@ from scipy import sparse
 from terradelta.geo.tiles import Box, Tile, intersection, is_empty, shifted
 from terradelta.sam.masks import FloatArray, Masks
 from terradelta.sam.segmenter import BoolArray
+from terradelta.zeroshot.candidates import DATES as ONE_DATE
 
 SAME_IOU = 0.5
 """Intersection over union from which two objects are the same."""
 GOES_ON = 0.5
 """Share of the shorter of two ends at a border along which the objects must touch to be one."""
 
+DATES = (*ONE_DATE, "both")
+"""Whose mask an object is. Which ``both`` has, a detector's, is that of either date."""
+BOTH = DATES.index("both")
+
 Links = list[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileObjects:
-    """The changes of a tile's window: N masks and, float32 or int8 [N], what is known of each."""
+    """The changes of a tile's window: N masks and, float32 or int8 [N], what is known of each.
+
+    ``intensity`` is in the unit of the model, ``date`` a number of `DATES`; what is not known is NaN.
+    """
 
     tile: Tile
     masks: Masks
-    angle: FloatArray
+    intensity: FloatArray
     iou: FloatArray
     stability: FloatArray
     date: NDArray[np.int8]
     valid_fraction: FloatArray
 
     def __getitem__(self, index: Any) -> TileObjects:
-        columns = (self.angle, self.iou, self.stability, self.date, self.valid_fraction)
+        columns = (self.intensity, self.iou, self.stability, self.date, self.valid_fraction)
         return TileObjects(self.tile, self.masks[index], *(column[index] for column in columns))
 
 
@@ -65,6 +74,23 @@ def links(first: TileObjects, second: TileObjects, width: int, height: int) -> L
     if vertical or horizontal:
         same |= _continued(first, second, vertical, (width, height))
     return sorted(same)
+
+
+def touching(first: TileObjects, second: TileObjects) -> Links:
+    """Pairs (n of first, m of second) with pixels side by side or corner to corner.
+
+    For components of a mask that was cut along the borders of windows that do not overlap.
+    """
+    x0, y0, x1, y1 = second.tile.window
+    border = intersection(first.tile.window, (x0 - 1, y0 - 1, x1 + 1, y1 + 1))
+    a, here = _within(first, border)
+    found: set[tuple[int, int]] = set()
+    for dx, dy in product((-1, 0, 1), repeat=2):
+        b, there = _within(second, shifted(border, dx, dy))
+        if len(a) and len(b):
+            common = _overlaps(a, b)
+            found |= _pairs(here[common.row], there[common.col])
+    return sorted(found)
 
 
 def _alike(first: TileObjects, second: TileObjects) -> set[tuple[int, int]]:

@@ -1,8 +1,8 @@
-"""Objects of a scene on disk until all are known: they are written in the order of their angle."""
+"""Objects of a scene on disk until all are known: they are written the most changed first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -10,16 +10,18 @@ from types import TracebackType
 import geopandas
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from rasterio.transform import Affine
 
 from terradelta.geo.grid import Grid
 from terradelta.geo.polygons import mask_polygon
 from terradelta.geo.scratch import output_errors
 from terradelta.run.merge import SceneObject
-from terradelta.zeroshot.candidates import DATES
-from terradelta.zeroshot.changes import score_of
+from terradelta.run.seams import DATES
 
 CHUNK = 2000
+
+Columns = Callable[[NDArray[np.float64]], dict[str, NDArray[np.float64]]]
 
 
 class Spool:
@@ -61,7 +63,7 @@ class Spool:
         self._ends.append(self._ends[-1] + len(outline))
         self._rows.append(
             (
-                found.angle,
+                found.intensity,
                 found.iou,
                 found.stability,
                 found.valid_fraction,
@@ -72,8 +74,10 @@ class Spool:
             )
         )
 
-    def chunks(self, model: str) -> Iterator[geopandas.GeoDataFrame]:
-        """All objects, the largest angle first, some at a time; ids count from 1.
+    def chunks(self, model: str, columns: Columns) -> Iterator[geopandas.GeoDataFrame]:
+        """All objects, the largest intensity first, some at a time; ids count from 1.
+
+        ``columns`` gives the columns angle and score of intensities float64 [n].
 
         Raises:
             OutputError: the disk is full.
@@ -81,15 +85,14 @@ class Spool:
         with output_errors(self._path):
             self._file.flush()
         rows = np.array(self._rows, float).reshape(-1, 8)
-        angle, iou, stability, valid, date, y0, x0, area = rows.T
-        order = np.lexsort((area, x0, y0, -angle))
+        intensity, iou, stability, valid, date, y0, x0, area = rows.T
+        order = np.lexsort((area, x0, y0, -intensity))
         crs = self._grid.crs.to_wkt()
         for first in range(0, len(order), CHUNK):
             some = order[first : first + CHUNK]
             table = {
                 "id": np.arange(first + 1, first + len(some) + 1),
-                "angle": angle[some],
-                "score": score_of(angle[some]).astype(float),
+                **columns(intensity[some]),
                 "iou": iou[some],
                 "stability": stability[some],
                 "date": np.array(DATES, object)[date[some].astype(int)],

@@ -1,5 +1,6 @@
 """Procedural made scenes: image pairs of one place with exactly known changes."""
 
+from terradelta.synth.dataset import write_made_dataset
 from terradelta.synth.events import Event, EventKind
 from terradelta.synth.nuisance import Acquisition, Nuisance
 from terradelta.synth.scenes import Scene, SceneSource, make_scene
@@ -12,4 +13,5 @@ __all__ = [
     "Scene",
     "SceneSource",
     "make_scene",
+    "write_made_dataset",
 ]

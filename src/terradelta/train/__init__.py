@@ -1,9 +1,10 @@
 """Training detectors: one loop for all of them, with settings from a TOML file."""
 
+from terradelta.synth import write_made_dataset
 from terradelta.train.loop import Trained, train
-from terradelta.train.made import write_made_dataset
 from terradelta.train.pairs import DatasetPairs, PairSource, open_pairs, open_split
 from terradelta.train.settings import TrainSettings, load_settings, recipes
+from terradelta.train.single import open_single_dates
 from terradelta.train.validation import validate
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Trained",
     "load_settings",
     "open_pairs",
+    "open_single_dates",
     "open_split",
     "recipes",
     "train",

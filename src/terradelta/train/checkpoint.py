@@ -21,7 +21,7 @@ NAME = "resume.pt"
 FREE = {"workers"}
 """Settings that change no result: a training may go on with others."""
 
-LEFTOVERS = (".resume.*.pt", ".curves.*.csv", "*/.model.*.safetensors", "*/.detector.*.json")
+LEFTOVERS = (".resume.*.pt", ".curves.*.csv", "*/.*.safetensors", "*/.*.json")
 """The temporary names under which a training writes."""
 
 Row = dict[str, float]

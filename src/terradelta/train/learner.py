@@ -7,42 +7,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from terradelta.detectors import Detector, build_detector, normalise
-from terradelta.detectors.detector import Criterion
 from terradelta.errors import ModelError
 from terradelta.metrics import PixelCounts
 from terradelta.train.checkpoint import Checkpoint, Row
-from terradelta.train.losses import IGNORED, criterion
 from terradelta.train.order import seed_step
 from terradelta.train.pairs import PairSource
 from terradelta.train.processes import same_buffers, share_batch_statistics
 from terradelta.train.schedule import make_optimiser, poly, set_learning_rate
 from terradelta.train.settings import TrainSettings
+from terradelta.train.subject import build_subject, learnt_state, objective_of
 from terradelta.train.validation import validate
 from terradelta.types import Progress
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-
-class Objective(nn.Module):
-    """A detector with its loss as one module: gradients are shared where a module's forward is called."""
-
-    def __init__(self, detector: Detector, criterion: Criterion | None) -> None:
-        super().__init__()
-        self.detector, self.criterion = detector, criterion
-
-    def forward(self, before: Tensor, after: Tensor, label: Tensor) -> Tensor:
-        """The loss of uint8 [B, 3, H, W] twice and their label [B, H, W].
-
-        A detector's own loss knows no ignored pixels. Where a date has no image both are filled alike,
-        and that counts as no change.
-        """
-        if self.criterion is None:
-            label = label.float().where(label != IGNORED, 0.0)
-        return self.detector.loss(normalise(before), normalise(after), label, self.criterion)
 
 
 class Learner:
@@ -54,18 +34,15 @@ class Learner:
         """With new weights, which the seed decides, or with those of the state if it has any."""
         self._settings, self._accelerator = settings, accelerator
         torch.manual_seed(settings.seed)
-        detector = build_detector(
-            settings.detector, classes=settings.classes, pretrained=settings.pretrained
-        )
+        detector = build_subject(settings)
         share_batch_statistics(detector, accelerator)
         self.detector = detector.to(accelerator.device).train()
         optimiser = make_optimiser(self.detector.parameters(), settings.optimiser)
         if state.step:
-            self.detector.load_state_dict(state.detector)
+            self.detector.load_state_dict({**self.detector.state_dict(), **state.detector})
             optimiser.load_state_dict(state.optimiser)
-        loss = criterion(settings.loss.terms, settings.loss.smoothing)
         self._objective, self._optimiser = accelerator.prepare(
-            Objective(self.detector, loss), optimiser
+            objective_of(settings, self.detector), optimiser
         )
         if state.scaler is not None:
             accelerator.scaler.load_state_dict(state.scaler)
@@ -121,7 +98,7 @@ class Learner:
 
     def store(self, state: Checkpoint) -> None:
         """Put weights, optimiser and scaler into the state."""
-        state.detector = dict(self.detector.state_dict())
+        state.detector = learnt_state(self.detector)
         state.optimiser = self._optimiser.state_dict()
         scaler = self._accelerator.scaler
         state.scaler = None if scaler is None else scaler.state_dict()

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from terradelta.detectors import save_detector
 from terradelta.errors import InputError, UsageError
 from terradelta.geo.files import writable_folder
 from terradelta.train import checkpoint as checkpoints
@@ -17,6 +16,7 @@ from terradelta.train.order import batches
 from terradelta.train.pairs import PairSource
 from terradelta.train.processes import from_first, start_processes
 from terradelta.train.settings import TrainSettings
+from terradelta.train.subject import parameter_counts, save_subject
 from terradelta.types import Progress, silent
 
 LAST, BEST = "last", "best"
@@ -29,7 +29,8 @@ class Trained:
 
     ``detector`` is the folder of the best detector, or of the last where none was the best, for
     `load_detector`. ``last`` and ``best`` are rows of the curves: step, learning_rate, loss and, if
-    validated, f1, precision, recall and iou. ``processes`` shared the work of this run.
+    validated, f1, precision, recall and iou. ``processes`` shared the work of this run. Of all its
+    ``parameters`` the network learnt ``trainable`` ones.
     """
 
     folder: Path
@@ -37,6 +38,8 @@ class Trained:
     last: Row
     best: Row | None
     processes: int
+    trainable: int
+    parameters: int
 
 
 def train(
@@ -49,12 +52,12 @@ def train(
     resume: bool = True,
     progress: Progress = silent,
 ) -> Trained:
-    """Train a detector, or go on with a training that was interrupted.
+    """Train a detector or an oracle, or go on with a training that was interrupted.
 
     ``out`` gets ``last`` and, with ``val_data``, ``best`` (highest F1 of the change class), folders for
-    `load_detector`; ``curves.csv``; and ``resume.pt``, with which the same call goes on after an
-    interruption to the same weights, bit for bit. All are replaced every ``interval`` steps and at the
-    end. Run by `accelerate launch`, the processes share each batch, and the first of them writes.
+    `load_detector` or `load_oracle`; ``curves.csv``; and ``resume.pt``, with which the same call goes on
+    after an interruption to the same weights, bit for bit. All are replaced every ``interval`` steps and
+    at the end. Run by `accelerate launch`, the processes share each batch, and the first of them writes.
 
     Args:
         device: ``cpu``, ``cuda`` or ``mps``; by default the best there is, or as accelerate is set up.
@@ -103,7 +106,9 @@ def train(
         board.close()
     best = best_row(state.rows)
     detector = folder / (LAST if best is None else BEST)
-    return Trained(folder, detector, state.rows[-1], best, processes)
+    return Trained(
+        folder, detector, state.rows[-1], best, processes, *parameter_counts(learner.detector)
+    )
 
 
 def _save(learner: Learner, state: Checkpoint, folder: Path) -> None:
@@ -112,8 +117,8 @@ def _save(learner: Learner, state: Checkpoint, folder: Path) -> None:
     scores = {key: None if math.isnan(value) else value for key, value in row.items()}
     extra = {"training": {**state.settings, "pairs": state.pairs}, "row": scores}
     if best_row(state.rows) is row:
-        save_detector(learner.detector, folder / BEST, extra)
-    save_detector(learner.detector, folder / LAST, extra)
+        save_subject(learner.detector, folder / BEST, extra)
+    save_subject(learner.detector, folder / LAST, extra)
     write_curves(folder / "curves.csv", state.rows)
     learner.store(state)
     checkpoints.save(state, folder)

@@ -32,7 +32,7 @@ class PairSource(Protocol):
 
 
 class DatasetPairs:
-    """The pairs of a dataset with float32 labels; where a date is not valid, the label is 255.
+    """The pairs of a dataset with float32 labels; 255 where a date is not valid or the truth unknown.
 
     ``soft``: a folder with an image for each sample, by its name, that says how sure change is: integers
     from 0 to the largest of their type, or numbers in [0, 1], NaN for unknown. It replaces the truth.
@@ -50,6 +50,8 @@ class DatasetPairs:
         pair = sample.pair()
         if self._soft is None:
             label = sample.truth().astype(np.float32)
+            if sample.known is not None:
+                label[~sample.known()] = IGNORED
         else:
             label = read_soft_label(self._soft[sample.name])
         if label.shape != pair.valid.shape:
@@ -73,7 +75,8 @@ def open_pairs(root: Path, split: str, *, soft: bool = False) -> DatasetPairs:
     layout, folder = locate(root, PAIRS, None)
     whole = layout.splits(folder) == ("all",)
     dataset = open_dataset(folder, layout.card.name, "all" if whole else split)
-    base = folder if whole else folder / split
+    # LEVIR-CD may lie in one folder, its splits told apart by names.
+    base = folder / split if (folder / split).is_dir() else folder
     return DatasetPairs(dataset, base / "soft" if soft else None)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from terradelta.detectors.registry import DETECTORS
 from terradelta.errors import InputError, UsageError
+
+ORACLE = "oracle"
+"""The detector that is a SAM with adapters."""
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -73,19 +76,29 @@ class AugmentSettings(_Table):
         return self
 
 
+class LoraSettings(_Table):
+    """Those of AnyChange's appendix C.1 by default."""
+
+    rank: Count = 32
+    alpha: Rate = 320.0
+    dropout: Share = 0.1
+
+
 class TrainSettings(_Table):
     """One training.
 
     ``batch`` is that of all processes together, ``interval`` after how many steps the detector is
     validated, a row is added to the curves and all is saved. ``labels``: ``hard`` from the folder
-    ``label``, ``soft`` from ``soft``. ``workers`` are processes that read images, beside each process
-    that trains; they change no result.
+    ``label``, ``soft`` from ``soft``; ``objects`` of single dates, from which a ChangeStar learns change
+    (`terradelta.train.star`). ``workers`` are processes that read images, beside each process that
+    trains; they change no result. ``segmenter`` and ``lora`` are for the detector ``oracle`` alone
+    (`terradelta.oracle`): a SAM by name or path, and how it is adapted if not as in the paper.
     """
 
     detector: str
     classes: Count = 1
     pretrained: bool = False
-    labels: Literal["hard", "soft"] = "hard"
+    labels: Literal["hard", "soft", "objects"] = "hard"
     steps: Count
     batch: Count = 16
     interval: Count = 500
@@ -96,23 +109,49 @@ class TrainSettings(_Table):
     optimiser: OptimiserSettings = OptimiserSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     augment: AugmentSettings = AugmentSettings()
+    segmenter: str | None = None
+    lora: LoraSettings | None = None
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
-        if self.detector not in DETECTORS:
-            raise ValueError(
-                f"unknown detector {self.detector!r}: choose from {', '.join(DETECTORS)}"
-            )
-        terms, kinds = set(self.loss.terms), "cross-entropy" in self.loss.terms
-        if "own" in terms and len(terms) > 1:
-            raise ValueError("loss.terms: own stands alone")
-        if kinds and self.classes == 1:
-            raise ValueError("loss.terms: cross-entropy needs classes of 2 or more")
-        if terms & {"bce", "dice"} and self.classes > 1:
-            raise ValueError("loss.terms: bce and dice need classes = 1; use cross-entropy")
+        for check in (_known_detector, _fitting_loss, _fitting_labels):
+            check(self)
         if self.schedule.warmup >= self.steps:
             raise ValueError(f"schedule.warmup must be below the {self.steps} steps")
         return self
+
+
+def _known_detector(settings: TrainSettings) -> None:
+    if settings.detector not in (*DETECTORS, ORACLE):
+        raise ValueError(
+            f"unknown detector {settings.detector!r}: choose from {', '.join(DETECTORS)}, {ORACLE}"
+        )
+    if settings.detector == ORACLE and settings.segmenter is None:
+        raise ValueError("segmenter is missing: the oracle needs a SAM, such as sam-vit-b")
+    if settings.detector != ORACLE and (settings.segmenter or settings.lora):
+        raise ValueError(
+            f"segmenter and lora are for the detector oracle, not for {settings.detector}"
+        )
+
+
+def _fitting_loss(settings: TrainSettings) -> None:
+    terms = set(settings.loss.terms)
+    if "own" in terms and len(terms) > 1:
+        raise ValueError("loss.terms: own stands alone")
+    if "cross-entropy" in terms and settings.classes == 1:
+        raise ValueError("loss.terms: cross-entropy needs classes of 2 or more")
+    if terms & {"bce", "dice"} and settings.classes > 1:
+        raise ValueError("loss.terms: bce and dice need classes = 1; use cross-entropy")
+    if settings.detector == ORACLE and not terms <= {"bce", "dice"}:
+        raise ValueError("loss.terms: the oracle learns by bce and dice")
+
+
+def _fitting_labels(settings: TrainSettings) -> None:
+    if settings.labels != "objects":
+        return
+    changestar = settings.detector.startswith("changestar-")
+    if not (changestar and set(settings.loss.terms) <= {"bce", "dice"}):
+        raise ValueError("labels: objects are for a changestar with a loss of bce and dice")
 
 
 def load_settings(recipe: str | Path, **instead: Any) -> TrainSettings:
@@ -182,7 +221,8 @@ def _keys(tables: tuple[str | int, ...]) -> list[str]:
     """The keys of the table that ``tables`` lead to."""
     model: type[BaseModel] = TrainSettings
     for name in tables:
-        kind = model.model_fields[str(name)].annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            model = kind
+        annotation = model.model_fields[str(name)].annotation
+        for kind in (annotation, *get_args(annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                model = kind
     return list(model.model_fields)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terradelta.geo.pair import Pair
-from terradelta.geo.polygons import mask_polygon
 from terradelta.sam.masks import FloatArray, Masks
 
 if TYPE_CHECKING:
     import geopandas
+
+PNG_WHITE_DEG = 90.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,9 @@ class Changes:
     pixel_angle: FloatArray
     pair: Pair
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    score_unit: ClassVar[str] = "-cos(angle)"
+    grey_unit: ClassVar[str] = f"grey, {PNG_WHITE_DEG:g} degrees is white"
 
     def __len__(self) -> int:
         return len(self._masks)
@@ -89,28 +93,29 @@ class Changes:
         """float32 [H, W]: the change confidence of every pixel, -cos of its angle."""
         return score_of(self.pixel_angle)
 
+    def score_grey(self) -> NDArray[np.uint8]:
+        """uint8 [H, W]: the angle of every pixel, 0 degrees black, 90 and more white."""
+        return angle_as_grey(self.pixel_angle)
+
+    def describe_threshold(self) -> dict[str, Any]:
+        return {"threshold_deg": round(self.threshold, 4)}
+
     def to_geodataframe(self) -> geopandas.GeoDataFrame:
         """One polygon a change with id, date, angle, score, iou, stability and area_px.
 
         Holes are kept; outlines follow pixel edges and are simplified by at most half a pixel. In
         the CRS of the images if they have one, else in pixels (origin top left, y down) without CRS.
         """
-        import geopandas
+        from terradelta.zeroshot.outputs import polygons_of
 
-        reference = self.pair.georeference
-        transform = reference.transform if reference else None
-        outlines = [mask_polygon(*self._masks.crop(n), transform) for n in range(len(self))]
-        table = {
-            "id": np.arange(1, len(self) + 1),
+        columns = {
             "date": np.array(self.date, dtype=object),
             "angle": self.angle.astype(float).round(3),
             "score": self.score.astype(float).round(5),
             "iou": self.iou.astype(float).round(4),
             "stability": self.stability.astype(float).round(4),
-            "area_px": self.area,
         }
-        crs = reference.crs.to_wkt() if reference else None
-        return geopandas.GeoDataFrame(table, geometry=outlines, crs=crs)
+        return polygons_of(self._masks, self.pair.georeference, columns)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write polygons, mask, score, overlay and provenance into a folder; return their paths.
@@ -131,6 +136,11 @@ class Changes:
         from terradelta.zeroshot.overlay import draw_overlay
 
         return draw_overlay(self.pair, self._masks, self.date)
+
+
+def angle_as_grey(angle: FloatArray) -> NDArray[np.uint8]:
+    """Angles [H, W] as grey: 0 degrees black, 90 and more white."""
+    return np.asarray(np.clip(angle / PNG_WHITE_DEG * 255 + 0.5, 0, 255), np.uint8)
 
 
 def score_of(angle: FloatArray) -> FloatArray:

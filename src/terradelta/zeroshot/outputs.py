@@ -6,10 +6,11 @@ import hashlib
 import io
 import json
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +24,61 @@ from terradelta.geo.files import (
     write_png,
     write_text,
 )
-from terradelta.sam.masks import FloatArray
+from terradelta.geo.pair import Pair
+from terradelta.geo.polygons import mask_polygon
+from terradelta.geo.reader import Georeference
+from terradelta.sam.masks import BoolArray, FloatArray, Masks
 
 if TYPE_CHECKING:
-    from terradelta.zeroshot.changes import Changes
+    import geopandas
 
-PNG_WHITE_DEG = 90.0
 LIBRARIES = ("numpy", "scipy", "scikit-image", "torch", "transformers", "rasterio")
 
 
-def save_changes(changes: Changes, folder: Path) -> list[Path]:
+class Saved(Protocol):
+    """An answer that can be saved: `Changes`, or those of a detector.
+
+    ``score_unit`` and ``grey_unit`` say what the score is, as numbers and as a grey picture.
+    """
+
+    score_unit: ClassVar[str]
+    grey_unit: ClassVar[str]
+
+    @property
+    def pair(self) -> Pair: ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+
+    def __len__(self) -> int: ...
+
+    def to_mask(self) -> BoolArray: ...
+
+    def score_image(self) -> FloatArray: ...
+
+    def score_grey(self) -> NDArray[np.uint8]: ...
+
+    def to_geodataframe(self) -> geopandas.GeoDataFrame: ...
+
+    def overlay(self) -> NDArray[np.uint8]: ...
+
+    def describe_threshold(self) -> dict[str, Any]: ...
+
+
+def polygons_of(
+    masks: Masks, reference: Georeference | None, columns: Mapping[str, Any]
+) -> geopandas.GeoDataFrame:
+    """One polygon a mask with id, the columns and area_px; see `Changes.to_geodataframe`."""
+    import geopandas
+
+    transform = reference.transform if reference else None
+    outlines = [mask_polygon(*masks.crop(n), transform) for n in range(len(masks))]
+    table = {"id": np.arange(1, len(masks) + 1), **columns, "area_px": masks.areas}
+    crs = reference.crs.to_wkt() if reference else None
+    return geopandas.GeoDataFrame(table, geometry=outlines, crs=crs)
+
+
+def save_changes(changes: Saved, folder: Path) -> list[Path]:
     """See `Changes.save`."""
     folder = writable_folder(folder)
     written = [
@@ -46,7 +92,7 @@ def save_changes(changes: Changes, folder: Path) -> list[Path]:
     return written
 
 
-def _save_polygons(changes: Changes, folder: Path) -> Path:
+def _save_polygons(changes: Saved, folder: Path) -> Path:
     table = changes.to_geodataframe()
     if changes.pair.georeference:
         path = folder / "changes.gpkg"
@@ -62,28 +108,23 @@ def _save_polygons(changes: Changes, folder: Path) -> Path:
     return path
 
 
-def _save_images(changes: Changes, folder: Path) -> tuple[Path, Path]:
+def _save_images(changes: Saved, folder: Path) -> tuple[Path, Path]:
     mask = changes.to_mask().astype(np.uint8) * np.uint8(255)
     reference = changes.pair.georeference
     if reference is None:
         paths = folder / "change_mask.png", folder / "score.png"
         write_png(paths[0], mask)
-        write_png(paths[1], angle_as_grey(changes.pixel_angle))
+        write_png(paths[1], changes.score_grey())
         return paths
     paths = folder / "change_mask.tif", folder / "score.tif"
     place = reference.crs, reference.transform
     score = np.where(changes.pair.valid, changes.score_image(), np.nan).astype(np.float32)
     write_geotiff(paths[0], mask, *place, description="255 where changed")
-    write_geotiff(paths[1], score, *place, nodata=float("nan"), description="-cos(angle)")
+    write_geotiff(paths[1], score, *place, nodata=float("nan"), description=changes.score_unit)
     return paths
 
 
-def angle_as_grey(angle: FloatArray) -> NDArray[np.uint8]:
-    """Angles [H, W] as grey: 0 degrees black, 90 and more white."""
-    return np.asarray(np.clip(angle / PNG_WHITE_DEG * 255 + 0.5, 0, 255), np.uint8)
-
-
-def describe_run(changes: Changes, files: list[str]) -> dict[str, Any]:
+def describe_run(changes: Saved, files: list[str]) -> dict[str, Any]:
     """What `run.json` records: inputs with their hashes, settings, result and versions."""
     pair = changes.pair
     reference = pair.georeference
@@ -98,10 +139,10 @@ def describe_run(changes: Changes, files: list[str]) -> dict[str, Any]:
         "crs": reference.crs.to_string() if reference else None,
         "transform": list(reference.transform)[:6] if reference else None,
         **changes.settings,
-        "threshold_deg": round(changes.threshold, 4),
+        **changes.describe_threshold(),
         "changes": len(changes),
         "changed_fraction": round(float(changes.to_mask().mean()), 6),
-        "score_image": "-cos(angle)" if reference else f"grey, {PNG_WHITE_DEG:g} degrees is white",
+        "score_image": changes.score_unit if reference else changes.grey_unit,
         "files": files,
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in LIBRARIES},

@@ -6,7 +6,7 @@ from PIL import Image
 
 from terradelta.data import open_dataset
 from terradelta.errors import UsageError
-from terradelta.train.made import draw_acquisition, write_made_dataset
+from terradelta.synth.dataset import draw_acquisition, write_made_dataset
 
 
 def test_a_made_dataset_opens_as_one_and_grows_from_a_smaller_one(tmp_path: Path) -> None:

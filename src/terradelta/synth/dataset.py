@@ -1,6 +1,6 @@
 """A dataset of made pairs on disk: each its own place, its own changes, weather, light and sensor.
 
-The scenes are those of `terradelta.synth`. What differs between the dates beside the changes is drawn for
+The scenes are those of `make_scene`. What differs between the dates beside the changes is drawn for
 each pair anew, in the ranges of two aerial surveys: sun, season, haze, exposure and colour, noise,
 sharpness and up to a pixel of misregistration.
 """
@@ -13,7 +13,9 @@ import numpy as np
 
 from terradelta.errors import UsageError
 from terradelta.geo.files import writable_folder, write_png
-from terradelta.synth import Acquisition, EventKind, Nuisance, make_scene
+from terradelta.synth.events import EventKind
+from terradelta.synth.nuisance import Acquisition, Nuisance
+from terradelta.synth.scenes import make_scene
 from terradelta.types import Progress, silent
 
 EVENT_CHANCE = 0.4

@@ -1,0 +1,85 @@
+"""Inference: the pipeline of AnyChange with the score network's angles."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from terradelta.errors import UsageError
+from terradelta.oracle import Oracle, OracleNetwork, load_oracle, save_oracle
+from terradelta.synth import Scene
+
+SETTINGS: dict[str, Any] = {"points_per_side": 12, "pred_iou": 0.2, "stability": 0.0, "nms": 0.9}
+
+
+@pytest.fixture
+def oracle(network: OracleNetwork, tmp_path: Path) -> Oracle:
+    return load_oracle(save_oracle(network.eval(), tmp_path), **SETTINGS)
+
+
+def test_a_mask_is_scored_by_the_mean_of_the_features_within_it(
+    oracle: Oracle, scene: Scene
+) -> None:
+    changes = oracle.detect(scene.before, scene.after, angle=0)
+    assert len(changes) > 3
+    segmenter = oracle.segmenter
+    maps = []
+    for image in (scene.before, scene.after):
+        z = segmenter.encode(image).embedding.z[None]
+        maps.append(torch.nn.functional.interpolate(z, image.shape[:2], mode="bilinear")[0].numpy())
+    for mask, angle in list(zip(changes.masks(), changes.angle, strict=True))[:5]:
+        before, after = (each[:, mask].mean(1)[None].astype(float) for each in maps)
+        assert segmenter.score.angles(before, after)[0] == pytest.approx(float(angle), abs=0.05)
+
+
+def test_the_embedding_is_that_of_the_network_in_training(
+    network: OracleNetwork, oracle: Oracle, scene: Scene
+) -> None:
+    from terradelta.detectors import normalise
+
+    shown = normalise(torch.from_numpy(scene.before.transpose(2, 0, 1).copy())[None])
+    with torch.inference_mode():
+        expected = network.score.features(network.embeddings(shown))[0]
+    found = oracle.segmenter.encode(scene.before).embedding.z
+    torch.testing.assert_close(found, expected, atol=1e-2, rtol=1e-2)
+
+
+def test_nothing_changes_between_a_picture_and_itself_unless_it_was_learnt(
+    network: OracleNetwork, scene: Scene, tmp_path: Path
+) -> None:
+    with torch.no_grad():
+        network.score.score.bias.fill_(-1)
+    oracle = load_oracle(save_oracle(network, tmp_path), **SETTINGS)
+    changes = oracle.detect(scene.before, scene.before)
+    assert len(changes) == 0
+    assert not changes.to_mask().any()
+    everything = oracle.detect(scene.before, scene.before, angle=1)
+    expected = np.degrees(2 * np.arctan(np.exp(-0.5)))
+    np.testing.assert_allclose(everything.angle, expected, atol=1e-3)
+
+
+def test_thresholds_and_answers_are_those_of_anychange(oracle: Oracle, scene: Scene) -> None:
+    everything = oracle.detect(scene.before, scene.after, angle=0)
+    assert (np.diff(everything.angle) <= 0).all()
+    three = oracle.detect(scene.before, scene.after, top_k=3)
+    np.testing.assert_array_equal(three.angle, everything.angle[:3])
+    even = oracle.detect(scene.before, scene.after)
+    assert even.threshold == 90
+    assert len(even) == (everything.angle > 90).sum()
+    np.testing.assert_array_equal(even.to_mask(), even.pixel_angle > 90)
+    assert even.settings["oracle"]
+    assert even.settings["default_angle_deg"] == 90
+    with pytest.raises(UsageError, match="contradict"):
+        oracle.detect(scene.before, scene.after, angle=3, top_k=2)
+    with pytest.raises(UsageError, match="nms is 2"):
+        Oracle(oracle.segmenter.network, oracle.segmenter.score, name="x", nms=2)
+    with pytest.raises(UsageError, match="an oracle has no setting 'upscale'"):
+        Oracle(oracle.segmenter.network, oracle.segmenter.score, name="x", upscale=2)
+
+
+def test_wide_images_too(oracle: Oracle, noise_pair: Any) -> None:
+    changes = oracle.detect(*noise_pair, angle=0)
+    assert changes.pixel_angle.shape == (96, 160)
+    assert np.isfinite(changes.pixel_angle).all()
