@@ -67,7 +67,7 @@ def test_names_stand_left_and_numbers_right(told: dict[str, Any]) -> None:
     assert aligned(told) == [
         "method  backbone                 F1  mask AR@1000  pairs    source",
         "CVA               35.2 [30.1, 41.0]             -      2  measured",
-        "a|b     x                         -             -      0  measured",
+        "a|b     x                         -             -      0  left out",
         "CVA                            12.2             -            paper",
     ]
 

@@ -60,7 +60,7 @@ def test_methods_and_backbones_are_chosen(run: Run, data: Path, tmp_path: Path, 
     assert first.endswith("1  measured")
     assert "regions" in second
     assert "no.pth" in third
-    assert third.endswith("0  measured")
+    assert third.endswith("0  left out")
     assert "Data: " in answer.out
     assert "1 pairs of 2, the first by name" in answer.out
     assert answer.err.count("left out: ") == 1

@@ -213,7 +213,7 @@ def test_the_geopackage_carries_its_style(tmp_path: Path) -> None:
         (column,) = database.execute("select column_name from gpkg_geometry_columns").fetchone()
     assert row[:4] == ("", "changes", column, 1)
     categories = ElementTree.fromstring(row[4]).findall(".//category")  # noqa: S314
-    assert {category.get("value") for category in categories} == {"before", "after"}
+    assert {category.get("value") for category in categories} == {"before", "after", "both"}
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
