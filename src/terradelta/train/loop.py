@@ -8,6 +8,7 @@ from pathlib import Path
 
 from terradelta.errors import InputError, UsageError
 from terradelta.geo.files import writable_folder
+from terradelta.sam.allocator import keep_freed_memory
 from terradelta.train import checkpoint as checkpoints
 from terradelta.train.checkpoint import Checkpoint, Row
 from terradelta.train.curves import SCORES, Board, best_row, write_curves
@@ -74,6 +75,8 @@ def train(
         raise InputError("there are no pairs to train or to validate with")
     folder = writable_folder(out)
     accelerator = start_processes(settings.precision, device)
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     first, processes = accelerator.is_main_process, accelerator.num_processes
     if settings.batch % processes:
         raise UsageError(f"{processes} processes cannot share a batch of {settings.batch} evenly")
