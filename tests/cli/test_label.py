@@ -1,18 +1,20 @@
 """``label`` and ``rounds`` as they are registered."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rasterio.transform import Affine
-from typer.testing import CliRunner
 
 from terradelta import AnyChange, make_scene
-from terradelta.cli.main import app
 from terradelta.data import open_dataset
 from terradelta.geo.files import write_geotiff
-from terradelta.train import write_made_dataset
+from terradelta.synth import write_made_dataset
+
+Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -22,18 +24,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(*words: object, code: int = 0) -> str:
-    """What it prints on both streams."""
-    answer = CliRunner().invoke(app, [str(word) for word in words])
-    assert answer.exit_code == code, answer.output
-    return answer.output
-
-
-def test_labels_are_those_of_anychange(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_labels_are_those_of_anychange(data: Path, tmp_path: Path, run: Run) -> None:
     words = ("label", data, "-o", tmp_path / "out", "--angle", 20, "--json")
-    told = json.loads(command(*words) or capfd.readouterr().out)
+    told = json.loads(run(*words).out)
     assert told["labelled"] == 2
     model = AnyChange()
     for sample, made in zip(
@@ -44,12 +37,10 @@ def test_labels_are_those_of_anychange(
         assert (made.truth() == answer).all()
 
 
-def test_the_summary_tells_what_was_dropped(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_summary_tells_what_was_dropped(data: Path, tmp_path: Path, run: Run) -> None:
     rules = ("--curate", "neighbours", "--curate", "dates", "--curate", "repeats")
     words = ("label", data, "-o", tmp_path / "out", *rules, "--max-changed", 0)
-    text = command(*words) or capfd.readouterr().out
+    text = run(*words).out
     assert "pairs      2" in text
     assert "too much change" in text
     asked = json.loads((tmp_path / "out" / "labels.json").read_text())["asked"]
@@ -58,47 +49,42 @@ def test_the_summary_tells_what_was_dropped(
     assert asked["asking"]["both_dates"] is True
 
 
-def test_clicks_come_from_a_file(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_clicks_come_from_a_file(data: Path, tmp_path: Path, run: Run) -> None:
     clicks = tmp_path / "clicks.csv"
     clicks.write_text("name,x,y,date\n0-00000,30,30,after\n0-00001,,,\n")
     words = ("label", data, "-o", tmp_path / "out", "--clicks", clicks, "--json")
-    told = json.loads(command(*words) or capfd.readouterr().out)
+    told = json.loads(run(*words).out)
     assert told["labelled"] == 2
     provenance = json.loads((tmp_path / "out" / "provenance" / "0-00000.json").read_text())
     assert provenance["clicks"] == [[30, 30, "after"]]
 
 
-def test_a_scene_is_cut_into_squares(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_scene_is_cut_into_squares(tmp_path: Path, run: Run) -> None:
     scene = make_scene(64, seed=4)
     paths = tmp_path / "before.tif", tmp_path / "after.tif"
     for path, image in zip(paths, (scene.before, scene.after), strict=True):
         write_geotiff(path, image, "EPSG:32631", Affine(1, 0, 600_000, 0, -1, 5_700_000))
     words = ("label", *paths, "-o", tmp_path / "out", "--crop", 32, "--json")
-    told = json.loads(command(*words) or capfd.readouterr().out)
+    told = json.loads(run(*words).out)
     assert told["labelled"] == 4
     truths = [sample.truth() for sample in open_dataset(tmp_path / "out").samples]
     assert all(truth.shape == (32, 32) for truth in truths)
     assert np.any(truths)
 
 
-def test_rounds_end_with_a_detector_that_labels(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_rounds_end_with_a_detector_that_labels(data: Path, tmp_path: Path, run: Run) -> None:
     recipe = tmp_path / "mine.toml"
     recipe.write_text(
         'detector = "fc-ef"\nsteps = 2\nbatch = 2\nworkers = 0\n'
         "[optimiser]\nlearning_rate = 0.01\n[augment]\ncrop = 32\n"
     )
     words = ("rounds", data, "-o", tmp_path / "out", "--recipe", recipe, "-n", 1, "--json")
-    (row,) = json.loads(command(*words) or capfd.readouterr().out)
+    (row,) = json.loads(run(*words).out)
     assert row["labeller"] == "regions"
     assert 0 <= row["label_f1"] <= 1
     detector = tmp_path / "out" / row["detector"]
     words = ("label", data, "-o", tmp_path / "again", "--detector", detector, "--soft", "--json")
-    capfd.readouterr()
-    assert json.loads(command(*words) or capfd.readouterr().out)["labelled"] == 2
+    assert json.loads(run(*words).out)["labelled"] == 2
 
 
 @pytest.mark.parametrize(
@@ -116,8 +102,9 @@ def test_wrong_calls_leave_nothing_behind(
     told: str,
     data: Path,
     tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
+    run: Run,
 ) -> None:
-    text = command("label", data, "-o", tmp_path / "out", *words, code=2)
-    assert told in text + capfd.readouterr().err
+    answer = run("label", data, "-o", tmp_path / "out", *words)
+    assert answer.code == 2
+    assert told in answer.err
     assert not (tmp_path / "out").exists()

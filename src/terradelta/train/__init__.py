@@ -1,6 +1,5 @@
 """Training detectors: one loop for all of them, with settings from a TOML file."""
 
-from terradelta.synth import write_made_dataset
 from terradelta.train.loop import Trained, train
 from terradelta.train.pairs import DatasetPairs, PairSource, open_pairs, open_split
 from terradelta.train.settings import TrainSettings, load_settings, recipes
@@ -19,5 +18,4 @@ __all__ = [
     "recipes",
     "train",
     "validate",
-    "write_made_dataset",
 ]
