@@ -94,7 +94,9 @@ def test_rounds_end_with_a_detector_that_labels(data: Path, tmp_path: Path, run:
         (("--bands", "3,2,1"), "only for scenes"),
         (("--click-on", "after"), "drawn from the truth"),
         (("--min-changed", 0.5, "--max-changed", 0.1), "the smaller first"),
-        (("--detector", "d", "--upscale", 2), "leave out what is for AnyChange"),
+        (("--detector", "d", "--upscale", 2), "--upscale: not with --detector"),
+        (("--detector", "d", "--approximate", "grid"), "--approximate: not with --detector"),
+        (("--detector", "d", "--angle", 20), "--angle: not with --detector"),
     ],
 )
 def test_wrong_calls_leave_nothing_behind(

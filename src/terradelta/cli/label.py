@@ -71,14 +71,11 @@ CropOption = Annotated[
     int | None,
     typer.Option(help="Cut pairs into squares of so many pixels; a scene by default into 512."),
 ]
-LabellingDetectorOption = Annotated[
-    Path | None,
-    typer.Option(help="Label with a trained detector, its folder, instead.", metavar="DIR"),
-]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the clicks from the truth.")]
 
 
 def label(
+    context: typer.Context,
     pairs: Annotated[
         Path,
         typer.Argument(
@@ -92,7 +89,7 @@ def label(
         typer.Argument(help="Scenes: the raster of the later date.", metavar="AFTER"),
     ] = None,
     model: o.ModelOption = "regions",
-    detector: LabellingDetectorOption = None,
+    detector: o.DetectorOption = None,
     preset: o.PresetOption = o.Preset.default,
     angle: o.AngleOption = None,
     otsu: o.OtsuOption = False,
@@ -132,6 +129,7 @@ def label(
     from terradelta.engine import Asking, label, label_scene, open_unlabelled, read_clicks
     from terradelta.errors import UsageError
 
+    o.check_detector_options(context, detector)
     of_scenes = {
         "bands": o.parse_bands(bands),
         "aoi": aoi,
@@ -154,10 +152,13 @@ def label(
         both_dates=Rule.dates in (curate or ()),
     )
     curation = curation_of(curate, least, most)
-    labeller = load_labeller(
-        detector, model, preset, points_per_side, pred_iou, stability, nms, min_region_area, upscale,
-        device, dtype, approximate, features,
-    )  # fmt: skip
+    if detector is None:
+        labeller = o.load_model(
+            model, preset, points_per_side, pred_iou, stability, nms, min_region_area, upscale, device,
+            dtype, approximate, features,
+        )  # fmt: skip
+    else:
+        labeller = o.load_detector(detector, device, dtype)
     with progress() as tell:
         if after is None:
             dataset = open_unlabelled(pairs, name, split, crop=crop)
@@ -190,20 +191,6 @@ def curation_of(rules: list[Rule] | None, least: float, most: float) -> Any:
         neighbours=NEIGHBOURS_PX if Rule.neighbours in chosen else 1,
         alike=ALIKE if Rule.repeats in chosen else None,
     )
-
-
-def load_labeller(detector: Path | None, model: str, preset: o.Preset, *options: Any) -> Any:
-    """The detector in a folder, or the `AnyChange` that the options describe; see `load_model`."""
-    from terradelta.errors import UsageError
-
-    if detector is None:
-        return o.load_model(model, preset, *options)
-    from terradelta.detectors.changes import load_change_detector
-
-    plain = (None, None, None, None, 0, 1)
-    if model != "regions" or preset is not o.Preset.default or options[:6] != plain:
-        raise UsageError("--detector labels by itself: leave out what is for AnyChange")
-    return load_change_detector(detector, options[6])
 
 
 def _tell(summary: dict[str, Any], folder: Path) -> None:

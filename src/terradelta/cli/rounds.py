@@ -14,6 +14,7 @@ from terradelta.cli.console import out, print_json, progress
 
 
 def rounds(
+    context: typer.Context,
     pairs: Annotated[
         Path,
         typer.Argument(help="Dataset of pairs, or a folder with A and B.", metavar="PAIRS"),
@@ -33,7 +34,7 @@ def rounds(
         typer.Option(help="Labelled pairs to validate with, and choose the best.", metavar="DIR"),
     ] = None,
     model: o.ModelOption = "regions",
-    detector: of_labels.LabellingDetectorOption = None,
+    detector: o.DetectorOption = None,
     preset: o.PresetOption = o.Preset.default,
     angle: o.AngleOption = None,
     otsu: o.OtsuOption = False,
@@ -60,6 +61,7 @@ def rounds(
     from terradelta.engine import rounds as go
     from terradelta.train import load_settings, open_pairs
 
+    o.check_detector_options(context, detector)
     settings = load_settings(recipe, detector=trained, steps=steps)
     asking = Asking(
         angle=angle,
@@ -72,9 +74,12 @@ def rounds(
         soft=settings.labels == "soft",
         both_dates=of_labels.Rule.dates in (curate or ()),
     )
-    labeller = of_labels.load_labeller(
-        detector, model, preset, None, None, None, None, 0, 1, device, o.Dtype.float32
-    )
+    if detector is None:
+        labeller = o.load_model(
+            model, preset, None, None, None, None, 0, 1, device, o.Dtype.float32
+        )
+    else:
+        labeller = o.load_detector(detector, device, o.Dtype.float32)
     with progress() as tell:
         done = go(
             open_unlabelled(pairs, name, split, crop=crop),
