@@ -104,6 +104,21 @@ def sam_folder(sam_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="session")
+def oracle_folder(sam_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An oracle on the tiny SAM; the adapters, which start without effect, have one."""
+    from terradelta.oracle import build_oracle, save_oracle
+    from terradelta.oracle.lora import Lora
+
+    torch.manual_seed(0)
+    network = build_oracle(str(sam_folder), Lora(rank=4, alpha=8.0, dropout=0.1))
+    with torch.no_grad():
+        for name, weight in network.encoder.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(0, 0.1)
+    return save_oracle(network, tmp_path_factory.mktemp("oracle"))
+
+
+@pytest.fixture(scope="session")
 def scene() -> Scene:
     return make_scene(CANVAS_PX, seed=4)
 

@@ -75,8 +75,40 @@ def test_thresholds_and_answers_are_those_of_anychange(oracle: Oracle, scene: Sc
         oracle.detect(scene.before, scene.after, angle=3, top_k=2)
     with pytest.raises(UsageError, match="nms is 2"):
         Oracle(oracle.segmenter.network, oracle.segmenter.score, name="x", nms=2)
-    with pytest.raises(UsageError, match="an oracle has no setting 'upscale'"):
-        Oracle(oracle.segmenter.network, oracle.segmenter.score, name="x", upscale=2)
+    for name in ("features", "compat"):
+        with pytest.raises(UsageError, match=f"scores its own embedding: leave out {name}"):
+            Oracle(oracle.segmenter.network, oracle.segmenter.score, name="x", **{name: "sam-key"})
+
+
+def test_a_preset_is_of_the_proposals(oracle_folder: Path) -> None:
+    assert load_oracle(oracle_folder, preset="paper").angle == 90
+    assert load_oracle(oracle_folder, preset="paper").settings.points_per_side == 64
+
+
+def test_other_weights_are_another_oracle(
+    network: OracleNetwork, oracle: Oracle, oracle_folder: Path, tmp_path: Path
+) -> None:
+    told = oracle.describe()
+    again = load_oracle(oracle_folder, **SETTINGS)
+    assert again.describe()["weights_sha256"] == told["weights_sha256"]
+    with torch.no_grad():
+        network.score.score.bias.add_(1e-3)
+    other = load_oracle(save_oracle(network, tmp_path), **SETTINGS)
+    assert other.describe()["weights_sha256"] != told["weights_sha256"]
+    assert told["oracle"]
+
+
+def test_windows_of_full_detail_are_scored_as_well(oracle_folder: Path, scene: Scene) -> None:
+    """Of a picture enlarged twice the canvas shows four windows, in each of which the scores hold."""
+    close = load_oracle(oracle_folder, upscale=2, **SETTINGS)
+    changes = close.detect(scene.before, scene.after, angle=0)
+    assert len(changes) > 3
+    assert changes.pixel_angle.shape == scene.before.shape[:2]
+    with torch.no_grad():
+        close.segmenter.score.score.weight.zero_()
+        close.segmenter.score.score.bias.fill_(2)
+    certain = close.detect(scene.before, scene.after, angle=0)
+    np.testing.assert_allclose(certain.angle, np.degrees(2 * np.arctan(np.exp(1))), atol=1e-3)
 
 
 def test_wide_images_too(oracle: Oracle, noise_pair: Any) -> None:

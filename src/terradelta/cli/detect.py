@@ -20,7 +20,8 @@ def detect(
     pairs: o.PairsOption = None,
     detector: o.DetectorOption = None,
     probability: o.ProbabilityOption = 0.5,
-    model: o.ModelOption = "regions",
+    oracle: o.OracleOption = None,
+    model: o.ModelOption = None,
     preset: o.PresetOption = o.Preset.default,
     angle: o.AngleOption = None,
     otsu: o.OtsuOption = False,
@@ -57,7 +58,7 @@ def detect(
 
     if (pairs is None) == (before is None or after is None) or (pairs and before):
         raise UsageError("give two images, BEFORE and AFTER, or --pairs with a CSV file of them")
-    o.check_detector_options(context, detector)
+    o.check_model_options(context, detector, oracle)
     threshold = "otsu" if otsu else None
     check_choice(angle, threshold, top_k)
     asked: dict[str, Any] = {"angle": angle, "threshold": threshold, "top_k": top_k}
@@ -75,7 +76,7 @@ def detect(
     if detector is None:
         chosen = o.load_model(
             model, preset, points_per_side, pred_iou, stability, nms, min_region_area, upscale,
-            device, dtype, approximate, features,
+            device, dtype, approximate, features, oracle,
         )  # fmt: skip
     else:
         chosen, asked = o.load_detector(detector, device, dtype), {"threshold": probability}

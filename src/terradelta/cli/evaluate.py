@@ -35,7 +35,8 @@ def evaluate(
     ] = None,
     detector: o.DetectorOption = None,
     probability: o.ProbabilityOption = 0.5,
-    model: o.ModelOption = "regions",
+    oracle: o.OracleOption = None,
+    model: o.ModelOption = None,
     preset: o.PresetOption = o.Preset.default,
     angle: o.AngleOption = None,
     otsu: o.OtsuOption = False,
@@ -65,7 +66,7 @@ def evaluate(
 
     if (data is None) == (pred is None) or (pred is None) != (truth is None):
         raise UsageError("give either --data DIR, or --pred DIR and --truth DIR")
-    o.check_detector_options(context, detector)
+    o.check_model_options(context, detector, oracle)
     if folder is not None:
         writable_folder(folder)
     with progress() as report:
@@ -76,7 +77,7 @@ def evaluate(
             if detector is None:
                 chosen = o.load_model(
                     model, preset, points_per_side, pred_iou, stability, nms, min_region_area,
-                    upscale, device, dtype, approximate, features,
+                    upscale, device, dtype, approximate, features, oracle,
                 )  # fmt: skip
                 asked: dict[str, Any] = {"angle": angle, "threshold": "otsu" if otsu else None}
             else:

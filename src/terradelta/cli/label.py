@@ -88,7 +88,7 @@ def label(
         Path | None,
         typer.Argument(help="Scenes: the raster of the later date.", metavar="AFTER"),
     ] = None,
-    model: o.ModelOption = "regions",
+    model: o.ModelOption = None,
     detector: o.DetectorOption = None,
     preset: o.PresetOption = o.Preset.default,
     angle: o.AngleOption = None,
@@ -129,7 +129,7 @@ def label(
     from terradelta.engine import Asking, label, label_scene, open_unlabelled, read_clicks
     from terradelta.errors import UsageError
 
-    o.check_detector_options(context, detector)
+    o.check_model_options(context, detector)
     of_scenes = {
         "bands": o.parse_bands(bands),
         "aoi": aoi,

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+DEFAULT_MODEL = "regions"
+
 
 class Preset(StrEnum):
     """Named settings; see `terradelta.zeroshot.anychange.PRESETS`."""
@@ -41,9 +43,12 @@ AfterArgument = Annotated[
 OutOption = Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ModelOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--model", "-m", help="Segmenter: a name of `terradelta models`, or a path of SAM weights."
+        "--model",
+        "-m",
+        help="Segmenter: a name of `terradelta models`, or a path of SAM weights.",
+        show_default=DEFAULT_MODEL,
     ),
 ]
 PresetOption = Annotated[
@@ -147,6 +152,14 @@ DetectorOption = Annotated[
         help="Folder of a trained detector, to be used instead of AnyChange.", metavar="DIR"
     ),
 ]
+OracleOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of a trained oracle, to be used instead of SAM; --model says where its SAM is, if "
+        "that has moved.",
+        metavar="DIR",
+    ),
+]
 ProbabilityOption = Annotated[
     float,
     typer.Option(
@@ -156,25 +169,34 @@ ProbabilityOption = Annotated[
 DtypeOption = Annotated[Dtype, typer.Option(help="dtype of the network's matrix products.")]
 
 OF_ANYCHANGE = (
-    "model", "preset", "angle", "otsu", "top_k", "points_per_side", "pred_iou", "stability", "nms",
-    "min_region_area", "upscale", "approximate", "features",
+    "oracle", "model", "preset", "angle", "otsu", "top_k", "points_per_side", "pred_iou", "stability",
+    "nms", "min_region_area", "upscale", "approximate", "features",
 )  # fmt: skip
 """Parameters of commands that mean nothing to a detector."""
 
 
-def check_detector_options(context: typer.Context, detector: Path | None) -> None:
-    """Raises UsageError for an option of AnyChange beside --detector, or one of detectors without."""
+def check_model_options(
+    context: typer.Context, detector: Path | None, oracle: Path | None = None
+) -> None:
+    """Raises UsageError for an option that means nothing to the model of change that is asked for."""
+    if detector is None:
+        _refuse(context, ("probability",), "only with --detector")
+    else:
+        _refuse(context, OF_ANYCHANGE, "not with --detector")
+    if oracle is not None:
+        _refuse(context, ("features",), "not with --oracle, which scores its own embedding")
+
+
+def _refuse(context: typer.Context, names: tuple[str, ...], reason: str) -> None:
     from terradelta.errors import UsageError
 
-    refused = ("probability",) if detector is None else OF_ANYCHANGE
-    sources = {one.name: context.get_parameter_source(one.name) for one in context.command.params}
     given = [
         max(one.opts, key=len)
         for one in context.command.params
-        if one.name in refused and getattr(sources[one.name], "name", "") == "COMMANDLINE"
+        if one.name in names
+        and getattr(context.get_parameter_source(one.name), "name", "") == "COMMANDLINE"
     ]
     if given:
-        reason = "only with --detector" if detector is None else "not with --detector"
         raise UsageError(f"{', '.join(given)}: {reason}")
 
 
@@ -213,7 +235,7 @@ def check_device(device: str) -> str:
 
 
 def load_model(
-    model: str,
+    model: str | None,
     preset: Preset,
     points_per_side: int | None,
     pred_iou: float | None,
@@ -225,23 +247,27 @@ def load_model(
     dtype: Dtype,
     approximate: list[Approximation] | None = None,
     features: str | None = None,
+    oracle: Path | None = None,
 ) -> Any:
-    """The `AnyChange` that the options describe."""
+    """The `AnyChange` or the `Oracle` that the options describe."""
     import torch
 
+    settings: dict[str, Any] = {
+        "preset": preset.value,
+        "points_per_side": points_per_side,
+        "pred_iou": pred_iou,
+        "stability": stability,
+        "nms": nms,
+        "min_region_area": min_region_area,
+        "upscale": upscale,
+        "device": check_device(device),
+        "dtype": getattr(torch, dtype.value),
+        "approximate": [name.value for name in approximate or ()],
+    }
+    if oracle is not None:
+        from terradelta.oracle import load_oracle
+
+        return load_oracle(oracle, segmenter=model, **settings)
     from terradelta import AnyChange
 
-    return AnyChange(
-        model,
-        preset=preset.value,
-        points_per_side=points_per_side,
-        pred_iou=pred_iou,
-        stability=stability,
-        nms=nms,
-        min_region_area=min_region_area,
-        upscale=upscale,
-        device=check_device(device),
-        dtype=getattr(torch, dtype.value),
-        approximate=[name.value for name in approximate or ()],
-        features=features,
-    )
+    return AnyChange(model or DEFAULT_MODEL, features=features, **settings)

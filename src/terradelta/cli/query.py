@@ -27,7 +27,7 @@ def query(
         float | None,
         typer.Option(help="How alike to the click, in degrees; smaller keeps fewer changes."),
     ] = None,
-    model: o.ModelOption = "regions",
+    model: o.ModelOption = None,
     preset: o.PresetOption = o.Preset.default,
     angle: o.AngleOption = None,
     otsu: o.OtsuOption = False,

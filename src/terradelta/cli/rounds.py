@@ -33,7 +33,7 @@ def rounds(
         Path | None,
         typer.Option(help="Labelled pairs to validate with, and choose the best.", metavar="DIR"),
     ] = None,
-    model: o.ModelOption = "regions",
+    model: o.ModelOption = None,
     detector: o.DetectorOption = None,
     preset: o.PresetOption = o.Preset.default,
     angle: o.AngleOption = None,
@@ -61,7 +61,7 @@ def rounds(
     from terradelta.engine import rounds as go
     from terradelta.train import load_settings, open_pairs
 
-    o.check_detector_options(context, detector)
+    o.check_model_options(context, detector)
     settings = load_settings(recipe, detector=trained, steps=steps)
     asking = Asking(
         angle=angle,

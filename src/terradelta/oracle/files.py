@@ -70,8 +70,8 @@ def load_oracle(
         folder: ``best`` or ``last`` of a training, or what `save_oracle` wrote.
         segmenter: where its SAM is now, if it is not where it was.
         device, dtype: as for `AnyChange`.
-        settings: of the proposals, as for `AnyChange`: ``preset``, ``points_per_side``, ``pred_iou``,
-            ``stability``, ``nms``, ``min_region_area``, ``approximate``.
+        settings: as for `AnyChange`: ``preset``, ``points_per_side``, ``pred_iou``, ``stability``,
+            ``nms``, ``min_region_area``, ``upscale``, ``approximate``.
 
     Raises:
         ModelError: a file is absent or damaged, or the SAM is another.

@@ -89,6 +89,7 @@ class AnyChangeScene:
             self._model.upscale,
             contexts=plan.contexts,
             points=self._points(plan.lattice, tile),
+            measure=self._model.measure,
         )
         candidates = found.candidates
         if self._segmenter.canvas_px is None:

@@ -18,8 +18,9 @@ from terradelta.sam.proposals import APPROXIMATIONS, ProposalSettings
 from terradelta.sam.registry import load_segmenter
 from terradelta.sam.segmenter import Segmenter
 from terradelta.types import Progress, silent
-from terradelta.zeroshot.candidates import search
+from terradelta.zeroshot.candidates import Measure, search
 from terradelta.zeroshot.changes import Changes
+from terradelta.zeroshot.matching import angles_between
 from terradelta.zeroshot.query import ClickLike, parse_clicks
 from terradelta.zeroshot.session import Session
 from terradelta.zeroshot.thresholds import check_choice
@@ -116,6 +117,7 @@ class AnyChange:
             features = load_features(features, device=device, dtype=dtype, segmenter=model)
         self.features = features
         self.segmenter = model if features is None else WithFeatures(model, features)
+        self.measure: Measure = angles_between
         self.preset = preset
         chosen: dict[str, Any] = {**asdict(model.defaults), **PRESETS[preset], **given}
         self.angle = float(chosen["angle"] if features is None else features.angle)
@@ -207,7 +209,9 @@ class AnyChange:
             from terradelta.zeroshot.compat import TorchangeSession
 
             return TorchangeSession(self.segmenter, pair, self.settings, self.angle)
-        found = search(self.segmenter, pair, self.settings, self.upscale, progress)
+        found = search(
+            self.segmenter, pair, self.settings, self.upscale, progress, measure=self.measure
+        )
         return Session(self.segmenter, pair, found, self.angle, self.describe())
 
     def describe(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,9 @@ from terradelta.zeroshot.matching import angles_between, mask_means
 from terradelta.zeroshot.views import View, views_of
 
 DATES = ("before", "after")
+
+Measure = Callable[[NDArray[np.float64], NDArray[np.float64]], FloatArray]
+"""How much the mean embeddings [N, C] of two dates differ: float32 [N], an angle in degrees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +95,13 @@ def search(
     *,
     contexts: tuple[Any, Any] | None = None,
     points: NDArray[np.float64] | None = None,
+    measure: Measure = angles_between,
 ) -> Search:
     """Encode both dates, propose masks in both, and match every mask in both directions.
 
     For a pair that is a window of something larger: ``contexts`` of both dates, if not from the pair
-    itself; ``points`` float64 [P, 2] as (x, y) px, if not the grid of the settings.
+    itself; ``points`` float64 [P, 2] as (x, y) px, if not the grid of the settings. ``measure`` tells
+    the angle between a mask's embeddings.
     """
     clock = _Clock()
     views = views_of(pair.shape, upscale, enlarge_windows=segmenter.canvas_px is not None)
@@ -109,7 +115,7 @@ def search(
         seeds = None if points is None else points * view.factor
         proposals = [propose(segmenter, one, settings, valid, seeds) for one in look.encoded]
         clock.lap("propose")
-        found.append(_place(view, match(proposals, look.encoded)))
+        found.append(_place(view, match(proposals, look.encoded, measure)))
         clock.lap("match")
         examined.append(look)
     candidates = Candidates.concatenate(found)
@@ -138,12 +144,16 @@ def encode_view(
     return segmenter.encode_both(before, after, contexts)
 
 
-def match(proposals: list[Proposals], encoded: tuple[Encoded, Encoded]) -> Candidates:
+def match(
+    proposals: list[Proposals],
+    encoded: tuple[Encoded, Encoded],
+    measure: Measure = angles_between,
+) -> Candidates:
     """Angle of every proposal of either date between its mean embeddings in both dates."""
     both = Proposals.concatenate(proposals)
     date = np.repeat(np.arange(2, dtype=np.int8), [len(p) for p in proposals])
     before, after = in_threads(mask_means, [both.masks] * 2, [e.embedding for e in encoded])
-    angle = angles_between(before, after)
+    angle = measure(before, after)
     return Candidates(both.masks, both.iou, both.stability, date, angle, before, after)
 
 

@@ -34,7 +34,7 @@ def examine(model: AnyChange, pair: Pair) -> dict[str, Session]:
     (view,) = views_of(pair.shape, 1, enlarge_windows=False)
     encoded = encode_view(segmenter, pair, view)
     proposals = [propose(segmenter, date, settings, pair.valid) for date in encoded]
-    matched = match(proposals, encoded)
+    matched = match(proposals, encoded, model.measure)
     iou = settings.nms if segmenter.overlap_rule == "boxes" else 1.0
 
     def session(candidates: Candidates) -> Session:
