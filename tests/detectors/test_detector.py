@@ -3,15 +3,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from terradelta.detectors import Detector, build_detector, normalise
+from terradelta.detectors import DETECTORS, Detector, build_detector, normalise
 from terradelta.detectors.detector import enlarged, mirrored
 from terradelta.errors import UsageError
 
 SMALL = {"snunet": {"channels": 16}}
-CLASSICS = ("fc-ef", "fc-siam-conc", "fc-siam-diff", "stanet", "cdnet", "bit", "snunet")
+CHANGESTARS = {"changestar-1x96-r18", "changestar-1x96-mitb1", "changestar-1x256-r50"}
+SYMMETRIC = {"fc-siam-diff", "stanet", "cdnet", *CHANGESTARS}
 
 
 class Toy(Detector):
@@ -95,7 +96,7 @@ def test_what_is_no_pair_is_refused(before: Tensor, after: Tensor, message: str)
             call(before, after)
 
 
-@pytest.mark.parametrize("name", CLASSICS)
+@pytest.mark.parametrize("name", DETECTORS)
 @pytest.mark.parametrize("size", [(1, 1), (37, 53)])
 def test_any_size(name: str, size: tuple[int, int], built: Any, pair: Any) -> None:
     with torch.inference_mode():
@@ -114,16 +115,16 @@ def test_a_large_image_and_its_window_agree_far_from_the_edge(built: Any, pair: 
     torch.testing.assert_close(part[..., :48], whole[..., :48], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", CLASSICS)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_swapped_dates(name: str, built: Any, pair: Any) -> None:
     before, after = pair(32, 64)
     with torch.inference_mode():
         forth, back = built(name)(before, after), built(name)(after, before)
     assert torch.allclose(forth, back, atol=1e-4, rtol=1e-4) == built(name).symmetric
-    assert built(name).symmetric == (name in {"fc-siam-diff", "stanet", "cdnet"})
+    assert built(name).symmetric == (name in SYMMETRIC)
 
 
-@pytest.mark.parametrize("name", CLASSICS)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_images_of_a_batch_do_not_see_each_other(name: str, built: Any, pair: Any) -> None:
     before, after = pair(32, 32, batch=2)
     with torch.inference_mode():
@@ -131,7 +132,7 @@ def test_images_of_a_batch_do_not_see_each_other(name: str, built: Any, pair: An
     torch.testing.assert_close(both[1:], second, atol=1e-5 * float(second.abs().max()), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", CLASSICS)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_gradients_reach_every_parameter(name: str, pair: Any) -> None:
     torch.manual_seed(0)
     detector = noisy(build_detector(name, **SMALL.get(name, {}))).train()
@@ -143,20 +144,19 @@ def test_gradients_reach_every_parameter(name: str, pair: Any) -> None:
         assert weight.dim() == 1 or weight.grad.abs().max() > 0, weight_name
 
 
-@pytest.mark.parametrize("name", CLASSICS)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_a_step_makes_the_loss_smaller(name: str, pair: Any) -> None:
-    """Dropout is off, so that both losses are of one network."""
+    """The same is dropped in both, so that both losses are of one network; statistics of so small a batch
+    bend the loss too much for a larger step."""
     torch.manual_seed(0)
-    detector = build_detector(name, **SMALL.get(name, {})).train()
-    for module in detector.modules():
-        if isinstance(module, nn.Dropout | nn.Dropout2d):
-            module.p = 0.0
-    before, after = pair(32, 32, batch=2)
-    label = (torch.rand(2, 32, 32, generator=torch.Generator().manual_seed(2)) > 0.5).float()
-    optimizer = torch.optim.SGD(detector.parameters(), lr=1e-3)
+    detector = build_detector(name, **SMALL.get(name, {})).train().double()
+    before, after = (date.double() for date in pair(32, 32, batch=2))
+    label = (torch.rand(2, 32, 32, generator=torch.Generator().manual_seed(2)) > 0.5).double()
+    optimizer = torch.optim.SGD(detector.parameters(), lr=1e-6)
     losses = []
     for _ in range(2):
         optimizer.zero_grad()
+        torch.manual_seed(1)
         loss = detector.loss(before, after, label, bce)
         loss.backward()
         optimizer.step()
@@ -164,7 +164,7 @@ def test_a_step_makes_the_loss_smaller(name: str, pair: Any) -> None:
     assert losses[1] < losses[0]
 
 
-@pytest.mark.parametrize("name", CLASSICS)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_mixed_precision(name: str, built: Any, pair: Any) -> None:
     before, after = pair(32, 32)
     with torch.inference_mode():
@@ -175,7 +175,7 @@ def test_mixed_precision(name: str, built: Any, pair: Any) -> None:
     assert (rough - exact).abs().mean() < 0.15 * (1 + exact.abs().mean())
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSICS if name != "stanet"])
+@pytest.mark.parametrize("name", [name for name in DETECTORS if name != "stanet"])
 def test_more_classes(name: str, pair: Any) -> None:
     detector = build_detector(name, classes=3).eval()
     with torch.inference_mode():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from terradelta.detectors import build_detector, load_detector, save_detector
+from terradelta.detectors import DETECTORS, build_detector, load_detector, save_detector
 from terradelta.detectors.files import CARD, WEIGHTS, read_card
 from terradelta.errors import ModelError, OutputError, UsageError
 
@@ -17,7 +17,7 @@ def folder(tmp_path: Path) -> Path:
     return save_detector(build_detector("snunet", channels=2), tmp_path / "snunet", {"steps": 7})
 
 
-@pytest.mark.parametrize("name", ["fc-siam-conc", "stanet", "bit"])
+@pytest.mark.parametrize("name", DETECTORS)
 def test_saved_and_loaded_answers_the_same(
     name: str, built: Any, pair: Any, tmp_path: Path
 ) -> None:

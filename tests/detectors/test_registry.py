@@ -46,7 +46,7 @@ def test_settings_are_kept_to_build_it_again() -> None:
     assert shapes == {name: tensor.shape for name, tensor in again.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", ["fc-ef", "bit", "stanet"])
+@pytest.mark.parametrize("name", DETECTORS)
 def test_weights_depend_on_the_seed_alone(name: str) -> None:
     def weights(seed: int) -> dict[str, Any]:
         torch.manual_seed(seed)
