@@ -42,13 +42,13 @@ LOUDNESS = 0.3  # of the embedding beside the positions that the decoder adds to
 
 # Decoder: sharpness of attention, what all tokens share and what the point adds; then logits whose
 # contrast is of the order of 10 about a mean that is well below 0, so that most masks are small.
-FREQUENCY = 0.5
+FREQUENCY = 1.0
 ATTENTION_GAIN = 5.0
 SHARED_GAIN = 0.05
-POINT_GAIN = 1.0
+POINT_GAIN = 2.0
 LIFT = 3.0
 CONTRAST = 60.0
-OFFSET = 20.0
+OFFSET = 14.0
 IOU_BIAS = 0.6
 IOU_SPREAD = 0.3
 
