@@ -2,6 +2,7 @@
 
 from terradelta.synth.dataset import write_made_dataset
 from terradelta.synth.events import Event, EventKind
+from terradelta.synth.images import write_made_images
 from terradelta.synth.nuisance import Acquisition, Nuisance
 from terradelta.synth.scenes import Scene, SceneSource, make_scene
 
@@ -14,4 +15,5 @@ __all__ = [
     "SceneSource",
     "make_scene",
     "write_made_dataset",
+    "write_made_images",
 ]

@@ -1,10 +1,10 @@
 """STAR, single-temporal supervised learning: change learnt from labelled images of single dates.
 
 Zheng, Ma, Zhang and Zhong, "Change is everywhere: single-temporal supervised object change detection in
-remote sensing imagery", ICCV 2021, section 3.2. The images of a batch are shuffled, and each is taken as
+remote sensing imagery", ICCV 2021. The images of a batch are shuffled, and each is taken as
 the earlier date of the image that stands in its place: it does not matter that they show two places.
 Changed is what is an object in one of the two and not in the other, the exclusive or of their labels.
-The loss is that of the objects of each image and that of the change, added (equation 5).
+The loss is that of the objects of each image and that of the change, added.
 """
 
 from __future__ import annotations
