@@ -20,7 +20,7 @@ from terradelta.run import SceneResult
 from terradelta.run import scene as scene_module
 
 from ..detectors.toy import register, saved
-from .same import score
+from .same import assert_same_results, score
 
 WIDTH, HEIGHT = 300, 220
 TRANSFORM = Affine(0.5, 0, 500_003.5, 0, -0.5, 5_400_010.5)
@@ -96,6 +96,23 @@ def test_the_answer_is_that_of_the_image_however_the_scene_is_tiled(
 @pytest.fixture
 def tiled(pair: Paths, model: DetectorModel, tmp_path: Path) -> SceneResult:
     return detect_scene(*pair, tmp_path / "tiled", model=model, **TILES)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_results(
+    pair: Paths, model: DetectorModel, tiled: SceneResult, tmp_path: Path
+) -> None:
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("tiles", 5):
+            raise KeyboardInterrupt
+
+    out = tmp_path / "again"
+    with pytest.raises(KeyboardInterrupt):
+        detect_scene(*pair, out, model=model, progress=interrupt, **TILES)
+    journal = out / ".run" / "journal.jsonl"
+    assert len(journal.read_text().splitlines()) == 5
+    detect_scene(*pair, out, model=model, **TILES)
+    assert len(journal.read_text().splitlines()) == tiled.record["tiles"]["count"]
+    assert_same_results(out, tmp_path / "tiled")
 
 
 def test_the_columns_are_those_of_every_scene_and_empty_where_a_detector_knows_nothing(
