@@ -25,7 +25,39 @@ def original_sam() -> torch.nn.Module:
     masks have a predicted IoU above 0.5.
     """
     modeling = pytest.importorskip("segment_anything.modeling")
-    sam = modeling.Sam(
+    with torch.random.fork_rng():
+        # Waves of positions are no parameter: without a seed the order of tests would decide them.
+        torch.manual_seed(0)
+        sam = _small_sam(modeling)
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, weight in sam.named_parameters():
+            noise = torch.randn(weight.shape, generator=random)
+            if weight.dim() >= 2:
+                weight.copy_(noise * weight[0].numel() ** -0.5)
+            else:
+                weight.copy_(0.1 * noise if "bias" in name else 1 + 0.2 * noise)
+        decoder = sam.mask_decoder
+        decoder.iou_prediction_head.layers[-1].bias.fill_(0.6)
+        for tokens in (
+            decoder.iou_token,
+            decoder.mask_tokens,
+            *sam.prompt_encoder.point_embeddings,
+        ):
+            tokens.weight.mul_(0.3)
+        for layer in decoder.transformer.layers:
+            attention = layer.cross_attn_image_to_token
+            attention.q_proj.weight.mul_(4)
+            attention.k_proj.weight.copy_(attention.q_proj.weight)
+            attention.out_proj.weight.mul_(20)
+        for network in decoder.output_hypernetworks_mlps:
+            network.layers[-1].weight.mul_(60)
+            network.layers[-1].bias.sub_(60)
+    return sam.eval()
+
+
+def _small_sam(modeling: Any) -> Any:
+    return modeling.Sam(
         image_encoder=modeling.ImageEncoderViT(
             depth=2,
             embed_dim=64,
@@ -58,31 +90,6 @@ def original_sam() -> torch.nn.Module:
         pixel_mean=[123.675, 116.28, 103.53],
         pixel_std=[58.395, 57.12, 57.375],
     )
-    random = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, weight in sam.named_parameters():
-            noise = torch.randn(weight.shape, generator=random)
-            if weight.dim() >= 2:
-                weight.copy_(noise * weight[0].numel() ** -0.5)
-            else:
-                weight.copy_(0.1 * noise if "bias" in name else 1 + 0.2 * noise)
-        decoder = sam.mask_decoder
-        decoder.iou_prediction_head.layers[-1].bias.fill_(0.6)
-        for tokens in (
-            decoder.iou_token,
-            decoder.mask_tokens,
-            *sam.prompt_encoder.point_embeddings,
-        ):
-            tokens.weight.mul_(0.3)
-        for layer in decoder.transformer.layers:
-            attention = layer.cross_attn_image_to_token
-            attention.q_proj.weight.mul_(4)
-            attention.k_proj.weight.copy_(attention.q_proj.weight)
-            attention.out_proj.weight.mul_(20)
-        for network in decoder.output_hypernetworks_mlps:
-            network.layers[-1].weight.mul_(60)
-            network.layers[-1].bias.sub_(60)
-    return sam.eval()
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,9 @@ class Dinov2Features:
             raise UsageError(f"long side of {long_side} px: it must be at least {self.patch} px")
         self.long_side = long_side
 
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        return (self.network,)
+
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8]) -> Embedding:
         height, width = image.shape[:2]

@@ -26,6 +26,10 @@ class FeatureEncoder(Protocol):
     device: torch.device
     dtype: torch.dtype
 
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        """All whose weights decide the embedding."""
+        ...
+
     def encode(self, image: NDArray[np.uint8]) -> Embedding:
         """The embedding of a uint8 [H, W, 3] image, demodulated where a LayerNorm ends the network."""
         ...

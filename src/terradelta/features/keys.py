@@ -53,6 +53,9 @@ class SamKeyFeatures:
         self._segmenter = segmenter
         self._layer = layers[number - 1]
 
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        return self._segmenter.networks()
+
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8]) -> Embedding:
         with _inputs_of(self._layer) as inputs:

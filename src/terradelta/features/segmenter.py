@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from terradelta.features.encoder import FeatureEncoder
@@ -34,6 +35,9 @@ class WithFeatures(Segmenter):
     @property
     def overlap_rule(self) -> Literal["boxes", "layer"]:
         return self.segmenter.overlap_rule
+
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        return *self.segmenter.networks(), *self.features.networks()
 
     def pair_contexts(self, before: RGB, after: RGB, valid: BoolArray) -> tuple[Any, Any]:
         return self.segmenter.pair_contexts(before, after, valid)

@@ -8,7 +8,6 @@ the network then tells the score.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import replace
 from typing import Any
@@ -54,7 +53,6 @@ class Oracle(AnyChange):
         refused = sorted(settings.keys() & set(OTHER_EMBEDDINGS))
         if refused:
             raise UsageError(f"an oracle scores its own embedding: leave out {refused[0]}")
-        self._sha256 = _fingerprint(sam.vision_encoder, score)
         segmenter = ScoredSam(sam, score, name=name, device=device, dtype=dtype)
         super().__init__(segmenter, **settings)
         self.angle, self.measure = EVEN, segmenter.score.angles
@@ -63,7 +61,7 @@ class Oracle(AnyChange):
         return f"Oracle({self.segmenter.name!r}, preset={self.preset!r}, angle={self.angle:g})"
 
     def describe(self) -> dict[str, Any]:
-        return {**super().describe(), "oracle": True, "weights_sha256": self._sha256}
+        return {**super().describe(), "oracle": True}
 
 
 class ScoredSam(SamSegmenter):
@@ -83,6 +81,9 @@ class ScoredSam(SamSegmenter):
         super().__init__(network, name=name, device=device, dtype=dtype)
         self.score = score.to(self.device).eval()
 
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        return *super().networks(), self.score
+
     def _encoded(self, image: RGB, modulated: torch.Tensor, resized: tuple[int, int]) -> Encoded:
         encoded = super()._encoded(image, modulated, resized)
         features = self.score.features(encoded.embedding.z[None])[0]
@@ -93,13 +94,3 @@ class ScoredSam(SamSegmenter):
         """Only cells that hold image are read, as of SAM's own embedding."""
         cells = resized * ENLARGED / self.patch
         return Axis.half_pixel(size, cells / size, math.ceil(cells))
-
-
-def _fingerprint(*networks: torch.nn.Module) -> str:
-    """Of all that was trained, so that another oracle does not go on with what one has begun."""
-    found = hashlib.sha256()
-    for network in networks:
-        for name, weight in network.state_dict().items():
-            found.update(name.encode())
-            found.update(weight.detach().cpu().float().contiguous().numpy())
-    return found.hexdigest()

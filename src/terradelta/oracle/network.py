@@ -7,11 +7,9 @@ in with the inference, see `terradelta.oracle.model`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +22,7 @@ from terradelta.errors import ModelError
 from terradelta.oracle.lora import Lora, add_lora
 from terradelta.oracle.score import ScoreNetwork
 from terradelta.sam.checkpoint import load_named, load_path
+from terradelta.sam.fingerprint import fingerprint
 from terradelta.sam.registry import MODELS
 from terradelta.sam.sam import resized_shape
 
@@ -115,12 +114,6 @@ def load_sam(segmenter: str) -> SamModel:
         names = ", ".join(name for name, card in MODELS.items() if card.image_size is not None)
         raise ModelError(f"{segmenter!r} is no SAM: choose from {names}, or give a path of weights")
     return load_path(Path(segmenter))
-
-
-def fingerprint(sam: Any) -> str:
-    """The same for the same weights, by those of the encoder's neck."""
-    weights = sam.vision_encoder.neck.conv1.weight.detach().cpu().float().contiguous()
-    return hashlib.sha256(weights.numpy().tobytes()).hexdigest()[:16]
 
 
 def _resized(logits: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -17,6 +17,7 @@ from terradelta.run.model import Finder, TileAnswer, Tiling
 from terradelta.run.parts import Part
 from terradelta.run.seams import Links, TileObjects, links
 from terradelta.run.tile import TilePlan
+from terradelta.sam.fingerprint import fingerprint
 from terradelta.sam.masks import FloatArray
 from terradelta.zeroshot.anychange import AnyChange
 from terradelta.zeroshot.candidates import search
@@ -47,6 +48,7 @@ class AnyChangeScene:
     def __init__(self, model: AnyChange) -> None:
         self._model, self._segmenter = model, model.segmenter
         self.name = self._segmenter.name
+        self._weights = fingerprint(*self._segmenter.networks())
 
     @property
     def device(self) -> str:
@@ -65,7 +67,8 @@ class AnyChangeScene:
     def identity(self) -> dict[str, Any]:
         described = self.describe()
         described.pop("default_angle_deg")
-        return {**described, "dtype": str(getattr(self._segmenter, "dtype", "float32"))}
+        dtype = str(getattr(self._segmenter, "dtype", "float32"))
+        return {**described, "dtype": dtype, "weights_sha256": self._weights}
 
     def contexts(self, pair: Pair) -> list[Any]:
         if self._segmenter.canvas_px is None:

@@ -86,6 +86,9 @@ class SamSegmenter(Segmenter):
         self.canvas_px: int = int(network.config.vision_config.image_size)
         self.patch = int(network.config.vision_config.patch_size)
 
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        return (self.network,)
+
     def encode(self, image: RGB, context: None = None) -> Encoded:
         return self._encode([image])[0]
 

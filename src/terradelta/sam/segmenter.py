@@ -129,6 +129,10 @@ class Segmenter(ABC):
         """Duplicates among changes: `box_nms` by score (the paper's), or `one_layer` by predicted IoU."""
         return "boxes"
 
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        """All whose weights decide the answers; none by default."""
+        return ()
+
     def pair_contexts(self, before: RGB, after: RGB, valid: BoolArray) -> tuple[Any, Any]:
         """What encoding one date must know of the other, for before and after; nothing by default."""
         return None, None
