@@ -41,7 +41,7 @@ DIFFERS: dict[str, dict[str, Any]] = {
     name: {"optimiser": {"name": "adamw", "learning_rate": 5e-4, "weight_decay": 1e-2}}
     for name in ("changeformer-mitb1", "changestar-1x96-mitb1")
 }
-"""From the recipe, by detector: at its rate those on MiT-B1 learn to answer no change."""
+"""From the recipe, by detector: at its rate those on MiT-B1 hardly learn."""
 TRAIN_PAIRS, TEST_PAIRS = 500, 60
 TIMED_STEPS = 8
 SAVED = 10
