@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from terradelta import make_scene
 from terradelta.cli import main
@@ -49,3 +51,13 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("scene")
     make_scene(128, seed=3).save(folder)
     return folder / "before.tif", folder / "after.tif"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> tuple[Path, Path]:
+    """Two PNG files of noise, 64 x 40 px, that lie nowhere."""
+    random = np.random.default_rng(0)
+    paths = tmp_path / "a.png", tmp_path / "b.png"
+    for path in paths:
+        Image.fromarray(random.integers(0, 256, (40, 64, 3)).astype(np.uint8)).save(path)
+    return paths

@@ -52,17 +52,13 @@ def test_a_scene_is_answered_with_the_files_of_every_scene(
 
 
 def test_plain_images_are_answered_with_plain_files(
-    run: Run, detector: Path, tmp_path: Path
+    run: Run, pictures: Paths, detector: Path, tmp_path: Path
 ) -> None:
-    random = np.random.default_rng(0)
-    paths = tmp_path / "a.png", tmp_path / "b.png"
-    for path in paths:
-        Image.fromarray(random.integers(0, 256, (40, 64, 3)).astype(np.uint8)).save(path)
     out = tmp_path / "out"
-    answer = run("detect", *paths, "--detector", detector, "-o", out, "--json")
+    answer = run("detect", *pictures, "--detector", detector, "-o", out, "--json")
     assert (answer.code, answer.err) == (0, "")
     printed = json.loads(answer.out)
-    found = load_change_detector(detector).detect(*paths)
+    found = load_change_detector(detector).detect(*pictures)
     assert (printed["model"], printed["changes"]) == ("fc-siam-diff", len(found))
     assert printed["threshold_probability"] == 0.5
     mask = np.asarray(Image.open(out / "change_mask.png")) > 0

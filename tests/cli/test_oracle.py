@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from PIL import Image
 
 from terradelta.oracle import load_oracle
 from terradelta.synth import write_made_dataset
@@ -34,13 +33,9 @@ def test_a_scene_is_answered(run: Run, pair: Paths, oracle_folder: Path, tmp_pat
 
 
 def test_plain_images_are_answered_above_even_chances(
-    run: Run, oracle_folder: Path, tmp_path: Path
+    run: Run, pictures: Paths, oracle_folder: Path, tmp_path: Path
 ) -> None:
-    random = np.random.default_rng(0)
-    paths = tmp_path / "a.png", tmp_path / "b.png"
-    for path in paths:
-        Image.fromarray(random.integers(0, 256, (40, 64, 3)).astype(np.uint8)).save(path)
-    answer = run("detect", *paths, "--oracle", oracle_folder, *FEW, "-o", tmp_path / "out")
+    answer = run("detect", *pictures, "--oracle", oracle_folder, *FEW, "-o", tmp_path / "out")
     assert (answer.code, answer.err) == (0, "")
     assert " changes above 90.0 degrees, " in answer.out
 

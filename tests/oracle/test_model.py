@@ -1,5 +1,6 @@
 """Inference: the pipeline of AnyChange with the score network's angles."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,21 @@ def test_wide_images_too(oracle: Oracle, noise_pair: Any) -> None:
     changes = oracle.detect(*noise_pair, angle=0)
     assert changes.pixel_angle.shape == (96, 160)
     assert np.isfinite(changes.pixel_angle).all()
+
+
+def test_a_click_is_compared_in_the_features_of_the_score_network(
+    oracle: Oracle, scene: Scene
+) -> None:
+    every = {"points": [(128, 128, "after")], "object_angle": 180, "angle": 0}
+    alike = oracle.query(scene.before, scene.after, **every)
+    everything = oracle.detect(scene.before, scene.after, angle=0)
+    np.testing.assert_array_equal(alike.angle, everything.angle)
+    few = oracle.query(scene.before, scene.after, **{**every, "object_angle": 5})
+    assert len(few) < len(everything)
+
+
+def test_it_reaches_the_workers_of_a_scene(oracle: Oracle, scene: Scene) -> None:
+    sent = pickle.loads(pickle.dumps(oracle))  # noqa: S301
+    expected = oracle.detect(scene.before, scene.after, top_k=5)
+    found = sent.detect(scene.before, scene.after, top_k=5)
+    np.testing.assert_array_equal(found.angle, expected.angle)

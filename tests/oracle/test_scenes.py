@@ -14,6 +14,8 @@ from terradelta import detect_scene, make_scene
 from terradelta.errors import UsageError
 from terradelta.oracle import Oracle, OracleNetwork, load_oracle, save_oracle
 
+from ..run.same import interrupted_after
+
 Paths = tuple[Path, Path]
 SETTINGS: dict[str, Any] = {"points_per_side": 3, "pred_iou": 0.3, "stability": 0.0, "nms": 1.0}
 
@@ -40,12 +42,10 @@ def angle(oracle: Oracle, wide: Paths) -> float:
 def test_a_scene_of_tiles_is_interrupted_resumed_and_scored(
     oracle: Oracle, wide: Paths, angle: float, tmp_path: Path
 ) -> None:
-    def interrupt(stage: str, done: int, total: int) -> None:
-        if (stage, done) == ("tiles", 3):
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        detect_scene(*wide, tmp_path / "a", model=oracle, angle=angle, progress=interrupt)
+        detect_scene(
+            *wide, tmp_path / "a", model=oracle, angle=angle, progress=interrupted_after(3)
+        )
     detect_scene(*wide, tmp_path / "a", model=oracle, angle=angle)
     result = detect_scene(*wide, tmp_path / "b", model=oracle, angle=angle)
     assert result.record["tiles"]["count"] == 8

@@ -6,6 +6,8 @@ import geopandas
 import numpy as np
 import rasterio
 
+from terradelta.types import Progress
+
 
 def assert_same_results(first: Path, second: Path) -> None:
     for name in ("change_mask.tif", "score.tif", "overlay.png"):
@@ -18,3 +20,13 @@ def assert_same_results(first: Path, second: Path) -> None:
 def score(folder: Path) -> np.ndarray:
     with rasterio.open(folder / "score.tif") as source:
         return np.asarray(source.read(1))
+
+
+def interrupted_after(tiles: int) -> Progress:
+    """A progress that interrupts the run when so many tiles are done."""
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("tiles", tiles):
+            raise KeyboardInterrupt
+
+    return interrupt

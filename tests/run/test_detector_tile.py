@@ -20,7 +20,7 @@ from terradelta.run import SceneResult
 from terradelta.run import scene as scene_module
 
 from ..detectors.toy import register, saved
-from .same import assert_same_results, score
+from .same import assert_same_results, interrupted_after, score
 
 WIDTH, HEIGHT = 300, 220
 TRANSFORM = Affine(0.5, 0, 500_003.5, 0, -0.5, 5_400_010.5)
@@ -101,13 +101,9 @@ def tiled(pair: Paths, model: DetectorModel, tmp_path: Path) -> SceneResult:
 def test_an_interrupted_run_goes_on_to_the_same_results(
     pair: Paths, model: DetectorModel, tiled: SceneResult, tmp_path: Path
 ) -> None:
-    def interrupt(stage: str, done: int, total: int) -> None:
-        if (stage, done) == ("tiles", 5):
-            raise KeyboardInterrupt
-
     out = tmp_path / "again"
     with pytest.raises(KeyboardInterrupt):
-        detect_scene(*pair, out, model=model, progress=interrupt, **TILES)
+        detect_scene(*pair, out, model=model, progress=interrupted_after(5), **TILES)
     journal = out / ".run" / "journal.jsonl"
     assert len(journal.read_text().splitlines()) == 5
     detect_scene(*pair, out, model=model, **TILES)

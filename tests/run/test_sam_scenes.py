@@ -20,7 +20,7 @@ from terradelta.run import SceneResult
 from terradelta.run import scene as scene_module
 from terradelta.run.parts import load_part
 
-from .same import assert_same_results, score
+from .same import assert_same_results, interrupted_after, score
 
 Paths = tuple[Path, Path]
 SIZE = 140, 260
@@ -103,12 +103,8 @@ def test_an_interrupted_run_goes_on_to_the_same_results(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupt(stage: str, done: int, total: int) -> None:
-        if (stage, done) == ("tiles", 6):
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        detect_scene(*wide, tmp_path, model=model, angle=ANGLE, progress=interrupt)
+        detect_scene(*wide, tmp_path, model=model, angle=ANGLE, progress=interrupted_after(6))
     assert [path.name for path in tmp_path.iterdir()] == [".run"]
     done = tiles_done(tmp_path)
     assert len(done) == 6

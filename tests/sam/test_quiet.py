@@ -1,4 +1,8 @@
-from huggingface_hub.utils import are_progress_bars_disabled
+from huggingface_hub.utils import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+)
 from transformers.utils import logging
 
 from terradelta.sam.quiet import quiet_libraries
@@ -23,3 +27,14 @@ def test_who_wants_no_bars_gets_none() -> None:
         assert not logging.is_progress_bar_enabled()
     finally:
         logging.enable_progress_bar()
+
+
+def test_who_wants_no_bars_of_downloads_alone_keeps_the_others() -> None:
+    disable_progress_bars()
+    try:
+        with quiet_libraries():
+            assert are_progress_bars_disabled()
+        assert are_progress_bars_disabled()
+        assert logging.is_progress_bar_enabled()
+    finally:
+        enable_progress_bars()

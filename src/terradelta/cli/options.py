@@ -270,4 +270,4 @@ def load_model(
         return load_oracle(oracle, segmenter=model, **settings)
     from terradelta import AnyChange
 
-    return AnyChange(model or DEFAULT_MODEL, features=features, **settings)
+    return AnyChange(DEFAULT_MODEL if model is None else model, features=features, **settings)

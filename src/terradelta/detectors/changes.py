@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from scipy import ndimage
 
 from terradelta.baselines.answer import EIGHT_CONNECTED, BaselineChanges
@@ -23,6 +21,7 @@ from terradelta.errors import ModelError, UsageError
 from terradelta.features.backbones import normalise
 from terradelta.geo.pair import ImageLike, load_pair
 from terradelta.geo.tiles import Box, Lattice, intersection
+from terradelta.sam.fingerprint import fingerprint
 from terradelta.sam.masks import BoolArray, FloatArray, Masks
 from terradelta.types import Progress, silent
 
@@ -47,8 +46,7 @@ class DetectorModel:
         self.dtype = dtype or torch.float32
         self.name = detector.name
         self.device = next(detector.parameters()).device
-        weights = {name: one.detach().contiguous() for name, one in detector.state_dict().items()}
-        self._sha256 = hashlib.sha256(save(weights)).hexdigest()
+        self._sha256 = fingerprint(self.detector)
 
     def __repr__(self) -> str:
         return f"DetectorModel({self.name!r} on {self.device})"

@@ -67,8 +67,6 @@ class Oracle(AnyChange):
 class ScoredSam(SamSegmenter):
     """A SAM whose embedding is what the score network compares, at four times the resolution."""
 
-    defaults = replace(SamSegmenter.defaults, angle=EVEN)
-
     def __init__(
         self,
         network: SamModel,

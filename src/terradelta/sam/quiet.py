@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from huggingface_hub.utils import logging as hub_logging
-from huggingface_hub.utils.tqdm import are_progress_bars_disabled, enable_progress_bars
+from huggingface_hub.utils.tqdm import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+)
 from transformers.utils import logging as transformers_logging
 
 
@@ -31,3 +35,5 @@ def quiet_libraries() -> Iterator[None]:
         transformers_logging.set_verbosity(levels[1])
         if bars:
             transformers_logging.enable_progress_bar()
+        if not downloads:
+            disable_progress_bars()
