@@ -8,8 +8,9 @@ import torch
 from transformers import SamConfig, SamModel
 
 from terradelta.errors import ModelError
-from terradelta.sam.decoder import FoldedDecoder, Shared
-from terradelta.sam.mask_head import Update
+from terradelta.sam.cells import Update
+from terradelta.sam.cells_cpu import CpuCells
+from terradelta.sam.decoder import FoldedDecoder
 
 CHANNELS, CELLS, POINTS = 64, 16, 5
 EXACT = {"atol": 1e-9, "rtol": 0}
@@ -109,15 +110,24 @@ def centred(x: torch.Tensor) -> torch.Tensor:
     return x - x.mean(-1, keepdim=True)
 
 
-def handed_on(shared: Shared, first: Update) -> torch.Tensor:
+def handed_on(network: SamModel, embedding: torch.Tensor, first: Update) -> torch.Tensor:
     """The cells between the layers, centred and without the first norm's bias, [B, N, C]."""
-    return first.factor.mT * (shared.carried + first.weights.mT @ first.values)
+    layer = network.mask_decoder.transformer.layers[0]
+    cells = embedding[0].flatten(1).T + network.prompt_encoder.no_mask_embed.weight
+    residual = centred(cells + layer.cross_attn_image_to_token.out_proj.bias)
+    carried = centred(residual * layer.layer_norm4.weight)
+    written = first.written.base + first.weights.mT @ first.written.values
+    return first.factor.mT * (carried + written)
 
 
 @torch.inference_mode()
 def test_bfloat16_up_scaling_moves_only_logits_near_zero(
-    network: SamModel, embedding: torch.Tensor, prompts: torch.Tensor
+    network: SamModel,
+    embedding: torch.Tensor,
+    prompts: torch.Tensor,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(CpuCells, "can_do", lambda _: False)  # a CPU's kernels are in float32
     single = deepcopy(network).float()
     answers = []
     for dtype in (torch.float32, torch.bfloat16):
@@ -144,11 +154,11 @@ def test_the_first_layer_is_that_of_the_plain_decoder(
     plain: dict[str, Any],
 ) -> None:
     shared = folded.share(embedding)
-    queries, _, first = folded._first_layer(shared, tokens)
+    queries, first, _ = folded._first_layer(shared, tokens)
     torch.testing.assert_close(queries, plain["first"][0][0], **EXACT)
     cells = plain["first"][1].view(POINTS, -1, CHANNELS)
     bias = network.mask_decoder.transformer.layers[0].layer_norm4.bias
-    torch.testing.assert_close(handed_on(shared, first), centred(cells - bias), **EXACT)
+    torch.testing.assert_close(handed_on(network, embedding, first), centred(cells - bias), **EXACT)
 
 
 @torch.inference_mode()
@@ -160,11 +170,12 @@ def test_the_second_layer_is_that_of_the_plain_decoder(
     plain: dict[str, Any],
 ) -> None:
     shared = folded.share(embedding)
-    queries, by_token, first = folded._first_layer(shared, tokens)
-    queries, second = folded._second_layer(shared, tokens, queries, by_token, first)
+    queries, first, handed = folded._first_layer(shared, tokens)
+    queries, second = folded._second_layer(shared, tokens, queries, first, handed)
     torch.testing.assert_close(queries, plain["second"][0][0], **EXACT)
     norm = network.mask_decoder.transformer.layers[1].layer_norm4
-    cells = handed_on(shared, first) + folded._constant + second.weights.mT @ second.values
+    cells = handed_on(network, embedding, first) + folded._cells.constant
+    cells = cells + second.written.base + second.weights.mT @ second.written.values
     cells = second.factor.mT * cells * norm.weight + norm.bias
     torch.testing.assert_close(cells, plain["second"][1].view_as(cells), **EXACT)
 
@@ -178,15 +189,15 @@ def test_dot_products_with_the_cells_are_those_of_their_projection(
     plain: dict[str, Any],
 ) -> None:
     shared = folded.share(embedding)
-    _, by_token, first = folded._first_layer(shared, tokens)
+    _, first, _ = folded._first_layer(shared, tokens)
+    by_token = first.written.by_token
     asking = torch.randn_like(by_token)
     position = network.get_image_wide_positional_embeddings()[0].flatten(1).T
     placed = plain["first"][1].view(POINTS, -1, CHANNELS) + position
     projection = network.mask_decoder.transformer.layers[1].cross_attn_token_to_image.k_proj
     expected = asking @ folded._split(projection(placed)).mT
-    values = folded._projected(by_token, folded._out)
-    projected = folded._split(values @ folded._key1)
-    found = folded._against(asking, shared.key1, shared.key1_offset, projected, first)
+    keys = folded._projected(by_token, folded._out_key1)
+    found = folded._cells._against(asking, shared.key1, shared.key1_offset, keys, first)
     torch.testing.assert_close(found, expected, **EXACT)
 
 
@@ -200,8 +211,10 @@ def test_the_final_attention_is_that_of_the_plain_decoder(
 ) -> None:
     shared = folded.share(embedding)
     decoded = folded.decode(shared, prompts)
-    asked = folded._ask(shared, decoded.tokens, decoded.queries, decoded.first, decoded.second)
-    torch.testing.assert_close(asked, plain["final"][0][0][:, 2:5], **EXACT)
+    point = torch.tensor([3, 0, 3])
+    tokens, queries = decoded.tokens[point, 1], decoded.queries[point, 1]
+    asked = folded._ask(shared, tokens, queries, point, decoded.first, decoded.second)
+    torch.testing.assert_close(asked, plain["final"][0][0][point, 3], **EXACT)
 
 
 @torch.inference_mode()
@@ -221,10 +234,10 @@ def test_only_the_wanted_masks_of_some_points_are_made(
     folded: FoldedDecoder, embedding: torch.Tensor, prompts: torch.Tensor, plain: dict[str, Any]
 ) -> None:
     shared = folded.share(embedding)
-    some = torch.tensor([3, 1])
-    wanted = torch.tensor([[True, False, True], [False, True, False]])
-    found = folded.masks(shared, folded.decode(shared, prompts)[some], wanted)
-    torch.testing.assert_close(found, plain["logits"][0][some][wanted], **EXACT)
+    wanted = torch.zeros((POINTS, 3), dtype=torch.bool)
+    wanted[1, 0] = wanted[1, 2] = wanted[3, 1] = True
+    found = folded.masks(shared, folded.decode(shared, prompts), wanted)
+    torch.testing.assert_close(found, plain["logits"][0][wanted], **EXACT)
 
 
 def test_a_decoder_of_another_depth_is_refused() -> None:

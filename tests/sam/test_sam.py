@@ -99,6 +99,9 @@ def test_bfloat16_stays_close(sam_folder: Path, sam: SamSegmenter, scene: Scene)
     assert rounded.dtype == torch.float32
     cosine = torch.cosine_similarity(exact, rounded, dim=0)
     assert 0.99 < cosine.min() < 1
+    encoded, points = sam.encode(scene.before), np.array([[60.0, 60.0], [200.0, 90.0]])
+    same, again = (s.decode(encoded, points, min_iou=-10.0) for s in (sam, half))
+    np.testing.assert_array_equal(same.masks.dense(), again.masks.dense())
 
 
 def test_both_dates_in_one_batch_are_as_one_by_one(sam: SamSegmenter, scene: Scene) -> None:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import SamModel
 
+from terradelta.sam.attention_cpu import attend, can_attend
+
 BIAS_ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 29, "mps": 1 << 27}
 
 
@@ -42,20 +44,11 @@ class RelativeAttention(nn.Module):
         qkv = self.qkv(hidden_states).view(batch, height * width, 3, self.heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).flatten(1, 2)
         by_row, by_column = self._positions(query.unflatten(1, (height, width)))
-        output = torch.empty_like(query)
-        groups, rows = _pieces(query.device.type, height, width)
-        for first in range(0, len(query), groups):
-            group = slice(first, first + groups)
-            for top in range(0, height, rows):
-                piece = slice(top * width, (top + rows) * width)
-                row = by_row[group, top : top + rows, :, :, None]
-                bias = row + by_column[group, top : top + rows, :, None, :]
-                output[group, piece] = functional.scaled_dot_product_attention(
-                    query[group, piece][None],
-                    key[group][None],
-                    value[group][None],
-                    bias.flatten(3).flatten(1, 2)[None],
-                )[0]
+        if can_attend(query, width):
+            query = query * query.shape[-1] ** -0.5
+            output = attend(query, key, value, by_row, by_column)
+        else:
+            output = _attend_in_pieces(query, key, value, by_row, by_column)
         joined = output.view(batch, self.heads, height, width, -1).permute(0, 2, 3, 1, 4)
         return self.proj(joined.flatten(3)), None
 
@@ -66,6 +59,28 @@ class RelativeAttention(nn.Module):
         columns = self._table(width, width, self.rel_pos_w).to(query.dtype)
         by_row = torch.einsum("ghwc,hkc->ghwk", query, rows)
         return by_row, torch.einsum("ghwc,wkc->ghwk", query, columns)
+
+
+def _attend_in_pieces(
+    query: Tensor, key: Tensor, value: Tensor, by_row: Tensor, by_column: Tensor
+) -> Tensor:
+    """Attention [G, h w, d] with a bias that is made for no more heads and rows than fit a cache."""
+    _, height, width, _ = by_row.shape
+    output = torch.empty_like(query)
+    groups, rows = _pieces(query.device.type, height, width)
+    for first in range(0, len(query), groups):
+        group = slice(first, first + groups)
+        for top in range(0, height, rows):
+            piece = slice(top * width, (top + rows) * width)
+            row = by_row[group, top : top + rows, :, :, None]
+            bias = row + by_column[group, top : top + rows, :, None, :]
+            output[group, piece] = functional.scaled_dot_product_attention(
+                query[group, piece][None],
+                key[group][None],
+                value[group][None],
+                bias.flatten(3).flatten(1, 2)[None],
+            )[0]
+    return output
 
 
 def _pieces(device: str, height: int, width: int) -> tuple[int, int]:

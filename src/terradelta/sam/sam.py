@@ -20,10 +20,12 @@ from torch.nn import functional
 from transformers import SamModel
 
 from terradelta.sam.allocator import keep_freed_memory
-from terradelta.sam.decoder import FoldedDecoder, Shared
+from terradelta.sam.cells import Shared
+from terradelta.sam.decoder import FoldedDecoder
 from terradelta.sam.device import usable_device
 from terradelta.sam.encoder import speed_up_encoder
 from terradelta.sam.masks import Masks
+from terradelta.sam.outlines_cpu import outlines
 from terradelta.sam.segmenter import (
     RGB,
     Axis,
@@ -33,13 +35,14 @@ from terradelta.sam.segmenter import (
     Proposals,
     Segmenter,
 )
+from terradelta.sam.threads import on_all_cores
 from terradelta.sam.upsampling import EnlargedLogits
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
 STABILITY_OFFSETS = 1.0, -1.0
-POINTS_PER_BATCH = {"cpu": 32, "cuda": 128, "mps": 32}
-"""A point takes about 6 MB while it is decoded, 30 MB more on a GPU if it has a mask that is kept."""
+POINTS_PER_BATCH = {"cpu": 16, "cuda": 128, "mps": 32}
+"""A point takes 2 MB on a CPU while it is decoded; on a GPU 10 MB, 30 MB more if a mask is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,6 @@ class SamSegmenter(Segmenter):
         state = _SamState(modulated, resized, self._decoder.share(modulated))
         return Encoded((height, width), Embedding(z, rows, columns), state)
 
-    @torch.inference_mode()
     def decode(
         self,
         encoded: Encoded,
@@ -131,15 +133,21 @@ class SamSegmenter(Segmenter):
         coarse_stability: bool = False,
     ) -> Proposals:
         prompts = self._prompts(encoded, points)
-        batch = POINTS_PER_BATCH.get(self.device.type, POINTS_PER_BATCH["cpu"])
-        parts = [Proposals.empty(encoded.shape)]
-        for first in range(0, len(points), batch):
-            found = self._decode_batch(
-                encoded, prompts[first : first + batch], min_iou, min_stability, coarse_stability
-            )
-            parts.append(replace(found, point=found.point + first))
-        return Proposals.concatenate(parts)
 
+        def decode_from(first: int) -> Proposals:
+            some = prompts[first : first + batch]
+            found = self._decode_batch(encoded, some, min_iou, min_stability, coarse_stability)
+            return replace(found, point=found.point + first)
+
+        on_cpu = self.device.type == "cpu"
+        batch = POINTS_PER_BATCH.get(self.device.type, POINTS_PER_BATCH["mps"])
+        if on_cpu:
+            batch = max(1, min(batch, -(-len(points) // torch.get_num_threads())))
+        begins = range(0, len(points), batch)
+        found = on_all_cores(decode_from, begins) if on_cpu else map(decode_from, begins)
+        return Proposals.concatenate([Proposals.empty(encoded.shape), *found])
+
+    @torch.inference_mode()
     def _prompts(self, encoded: Encoded, points: NDArray[Any]) -> torch.Tensor:
         """Sparse embeddings float32 [P, 2, C] of single foreground points [P, 2]."""
         resized, (height, width) = encoded.state.resized, encoded.shape
@@ -154,6 +162,7 @@ class SamSegmenter(Segmenter):
         )
         return sparse[0]
 
+    @torch.inference_mode()
     def _decode_batch(
         self,
         encoded: Encoded,
@@ -165,10 +174,9 @@ class SamSegmenter(Segmenter):
         shared = encoded.state.shared
         decoded = self._decoder.decode(shared, prompts)
         wanted = decoded.iou > min_iou
-        points = wanted.any(1).nonzero()[:, 0]
-        if not len(points):
+        if not wanted.any():
             return Proposals.empty(encoded.shape)
-        logits = self._decoder.masks(shared, decoded[points], wanted[points])
+        logits = self._decoder.masks(shared, decoded, wanted)
         point, which = wanted.nonzero(as_tuple=True)
         if coarse_stability:
             stable = stability_of(self._unpadded(logits, encoded)) >= min_stability
@@ -189,8 +197,11 @@ class SamSegmenter(Segmenter):
 
         With their stability [K] and positions [K].
         """
+        factor = self.canvas_px // logits.shape[1]
+        if encoded.state.resized == encoded.shape and self.device.type == "cpu":
+            return outlines(logits, factor, encoded.shape, STABILITY_OFFSETS, min_stability)
         if encoded.state.resized == encoded.shape:
-            enlarged = EnlargedLogits.of(logits, self.canvas_px // logits.shape[1], encoded.shape)
+            enlarged = EnlargedLogits.of(logits, factor, encoded.shape)
             inner, outer = (enlarged.areas_above(offset) for offset in STABILITY_OFFSETS)
             stability = inner / outer.clamp(min=1)
             kept = ((stability >= min_stability) & (outer > 0)).nonzero()[:, 0]
