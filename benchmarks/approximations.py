@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from pycocotools import mask as coco
 
+from terradelta.bench.random_weights import random_network
 from terradelta.bench.settings import Thresholds
-from terradelta.bench.weights import load_network, random_network
+from terradelta.bench.weights import load_network
 from terradelta.geo.pair import load_pair
 from terradelta.sam.proposals import APPROXIMATIONS, ProposalSettings, propose
 from terradelta.sam.sam import SamSegmenter

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from terradelta.bench import peers
+from terradelta.bench.random_weights import random_network
 from terradelta.bench.settings import Thresholds, some_points
-from terradelta.bench.weights import random_network
 from terradelta.errors import ModelError, UsageError
 from terradelta.geo.pair import load_pair
 from terradelta.synth import Scene

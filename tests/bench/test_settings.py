@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from terradelta.bench.random_weights import random_network
 from terradelta.bench.settings import Protocol, Thresholds, batches_of, some_points
-from terradelta.bench.weights import random_network
 from terradelta.errors import UsageError
 from terradelta.geo.pair import load_pair
 from terradelta.sam.proposals import point_grid

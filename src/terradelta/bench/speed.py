@@ -13,8 +13,9 @@ from terradelta.bench.agreement import Agreement, compare
 from terradelta.bench.clock import STAGES, Seconds, measured_peak
 from terradelta.bench.ours import compat_of, run_ours
 from terradelta.bench.peers import Answer, make_peer
+from terradelta.bench.random_weights import random_network
 from terradelta.bench.settings import Protocol, Thresholds
-from terradelta.bench.weights import load_network, plain_twin, random_network
+from terradelta.bench.weights import load_network, plain_twin
 from terradelta.errors import UsageError
 from terradelta.geo.pair import ImageLike, Pair, load_pair
 from terradelta.sam.allocator import give_back_freed_memory, keep_freed_memory

@@ -25,7 +25,7 @@ class Peer(StrEnum):
 
 
 class Size(StrEnum):
-    """Encoders of random weights; see `terradelta.bench.weights.SIZES`."""
+    """Encoders of random weights; see `terradelta.bench.random_weights.SIZES`."""
 
     vit_b = "vit-b"
     vit_l = "vit-l"

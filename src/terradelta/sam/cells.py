@@ -62,7 +62,9 @@ class Written:
     @classmethod
     def through(cls, by_token: Tensor, out: Tensor) -> Written:
         """``out`` [H d, C] is the output projection."""
-        projected = by_token @ out.view(by_token.shape[1], -1, out.shape[-1])
+        # Head by head for all points: broadcasting would copy the projection for each point.
+        by_head = by_token.transpose(0, 1).flatten(1, 2) @ out.unflatten(0, (by_token.shape[1], -1))
+        projected = by_head.unflatten(1, (len(by_token), -1)).transpose(0, 1)
         return cls(by_token, relative(projected).flatten(1, 2), projected[:, :, -1].sum(1)[:, None])
 
 
