@@ -53,8 +53,8 @@ HYPER_GAIN = 0.1
 LIFT = 3.0
 FITTED_POINTS = 16
 RIDGE = 0.1
-IOU_BIAS = 0.6
-IOU_SPREAD = 0.3
+MEAN_IOU = 0.6  # predicted, of each of the three
+IOU_SPREAD = 0.1
 
 
 def random_network(size: str, seed: int = 0) -> SamModel:
@@ -118,8 +118,6 @@ def _smooth_field(shape: torch.Size, random: torch.Generator) -> torch.Tensor:
 
 def _pointed_decoder(sam: Any, random: torch.Generator) -> None:
     decoder, channels = sam.mask_decoder, sam.mask_decoder.transformer_dim
-    decoder.iou_prediction_head.layers[-1].weight.mul_(IOU_SPREAD)
-    decoder.iou_prediction_head.layers[-1].bias.fill_(IOU_BIAS)
     waves = torch.arange(channels // 4)  # of the positional encoding: sines, then cosines
     compared = torch.stack([waves, waves + channels // 2], 1).flatten()
     foreground = sam.prompt_encoder.point_embeddings[1].weight
@@ -180,8 +178,12 @@ def _fit_masks(sam: Any, random: torch.Generator) -> None:
     ).permute(2, 0, 1)
     seen: list[torch.Tensor] = []
     hook = decoder.output_upscaling.register_forward_hook(lambda *call: seen.append(call[2]))
-    decoder.predict_masks(field[None], sam.prompt_encoder.get_dense_pe(), sparse, dense)
+    positions = sam.prompt_encoder.get_dense_pe()
+    iou = decoder.predict_masks(field[None], positions, sparse, dense)[1]
     hook.remove()
+    head, gain = decoder.iou_prediction_head.layers[-1], IOU_SPREAD / iou.std(0)
+    head.bias.sub_(iou.mean(0)).mul_(gain).add_(MEAN_IOU)
+    head.weight.mul_(gain[:, None])
     channels = seen[0].permute(0, 2, 3, 1).flatten(0, 2)
     place = (torch.arange(seen[0].shape[2]) + 0.5) / seen[0].shape[2]
     x, y = points[:, 0, :, None, None].unbind(1)
