@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -285,10 +286,24 @@ class Halved(Given):
 
 def test_an_approximate_grid_is_dense_only_where_the_coarse_one_found_nothing() -> None:
     segmenter = Halved()
-    settings = ProposalSettings(4, pred_iou=0.0, stability=0.0, nms=0.7, approximate=("grid",))
+    settings = dataclasses.replace(EVERYTHING, approximate=("grid",))
     found = propose(segmenter, encoded(), settings)
     coarse, dense = segmenter.asked
-    np.testing.assert_array_equal(coarse, point_grid(SHAPE, 2))
-    full = point_grid(SHAPE, 4)
-    np.testing.assert_array_equal(dense, full[full[:, 0] >= 15])
-    assert len(found) == 1
+    full = point_grid(SHAPE, 4).reshape(4, 4, 2)
+    np.testing.assert_array_equal(coarse, full[::2, ::2].reshape(-1, 2))
+    right = [(row, column) for row in range(4) for column in (2, 3) if row % 2 or column % 2]
+    np.testing.assert_array_equal(dense, [full[place] for place in right])
+    assert found.point.tolist() == [0, 3]  # of the whole grid
+
+
+@pytest.mark.parametrize("per_side", [1, 3])
+def test_an_approximate_grid_may_be_odd(per_side: int) -> None:
+    segmenter = Halved()
+    propose(
+        segmenter,
+        encoded(),
+        dataclasses.replace(EVERYTHING, points_per_side=per_side, approximate=("grid",)),
+    )
+    asked = np.concatenate(segmenter.asked)
+    assert len(np.unique(asked, axis=0)) == len(asked)
+    assert {tuple(p) for p in asked} <= {tuple(p) for p in point_grid(SHAPE, per_side)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ MAX_AREA = 0.8
 """A mask over more of the image than this is its background, not an object (torchange 0.0.4)."""
 COVERED = 0.7
 APPROXIMATIONS = {
-    "grid": "segment a grid of half as many points a side first, then only points in no mask of it",
+    "grid": "segment every other point of every other row first, then only points in no mask of these",
     "stability": "measure SAM's stability on its low-resolution logits",
 }
 
@@ -76,23 +76,28 @@ def _on_grid(
     settings: ProposalSettings,
     given: NDArray[np.float64] | None,
 ) -> Proposals:
-    def decode(points: NDArray[np.float64]) -> Proposals:
-        return segmenter.decode(
+    points = point_grid(encoded.shape, settings.points_per_side) if given is None else given
+
+    def decode(which: IntArray) -> Proposals:
+        found = segmenter.decode(
             encoded,
-            points,
+            points[which],
             min_iou=settings.pred_iou,
             min_stability=settings.stability,
             coarse_stability="stability" in settings.approximate,
         )
+        return replace(found, point=which[found.point])
 
-    points = point_grid(encoded.shape, settings.points_per_side) if given is None else given
+    every = np.arange(len(points))
     if given is not None or "grid" not in settings.approximate:
-        return decode(points)
-    first = decode(point_grid(encoded.shape, max(1, settings.points_per_side // 2)))
+        return decode(every)
+    coarse = every.reshape((settings.points_per_side,) * 2)[::2, ::2].ravel()
+    first = decode(coarse)
     small = first.masks.areas < MAX_AREA * encoded.shape[0] * encoded.shape[1]
-    covered = first.masks[small].union()
     x, y = points.astype(np.int64).T
-    return Proposals.concatenate([first, decode(points[~covered[y, x]])])
+    left = ~first.masks[small].union()[y, x]
+    left[coarse] = False
+    return Proposals.concatenate([first, decode(every[left])]) if left.any() else first
 
 
 def _replace_masks(proposals: Proposals, masks: Masks) -> Proposals:
